@@ -1,0 +1,5 @@
+"""Streamlit entry: `streamlit run app.py`."""
+
+from stillholds.views.shell import main
+
+main()

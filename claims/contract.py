@@ -1,0 +1,242 @@
+"""A contract: what makes a claim testable, fixed before a run. Its text format is docs/contracts.md.
+
+Borders are written as they are shown (a ratio of 1.25, not its logarithm) and compared on the endpoint's own scale.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, field_validator, model_validator
+
+from claims.errors import BadContract
+from verifiers.measurement import Scale, SubjectRef, Value
+from verifiers.registry import EndpointSpec, VerifierError, find, find_subject
+
+Region = Literal["holds", "weakened", "refuted"]
+REGIONS: tuple[Region, ...] = ("holds", "weakened", "refuted")
+TRAINED_UNITS = 8  # the fewest units that a run may rest on where units are trained
+
+_NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
+_FROM = re.compile(rf"(?:>=|>|≥|from)\s*{_NUMBER}|{_NUMBER}\s+or more", re.IGNORECASE)
+_TO = re.compile(rf"(?:<=|<|≤|up to|below)\s*{_NUMBER}|{_NUMBER}\s+or less", re.IGNORECASE)
+_BETWEEN = re.compile(rf"{_NUMBER}\s*(?:\.\.|–|to)\s*{_NUMBER}", re.IGNORECASE)
+
+
+class Span(Value):
+    """A stretch of the axis; None is its end. Borders belong to both neighbours: an interval that touches one is on
+    neither side.
+    """
+
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `>= 1.25`, `< 1.10` or `1.10 .. 1.25`."""
+        said = text.strip()
+        if found := _BETWEEN.fullmatch(said):
+            low, high = float(found[1]), float(found[2])
+            if low >= high:
+                raise ValueError(f"{said!r} ends before it begins")
+            return cls(low=low, high=high)
+        if found := _FROM.fullmatch(said):
+            return cls(low=float(found[1] or found[2]), high=None)
+        if found := _TO.fullmatch(said):
+            return cls(low=None, high=float(found[1] or found[2]))
+        raise ValueError(f"{said!r} is no stretch of an axis: write '>= 1.25', '< 1.10' or '1.10 .. 1.25'")
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return (
+                f"{self.low:g} or more"
+                if self.low is not None
+                else f"below {self.high:g}"
+                if self.high is not None
+                else "any"
+            )
+        return f"{self.low:g} to {self.high:g}"
+
+
+def _spans(value: Any) -> Any:
+    if isinstance(value, str):
+        return [Span.parse(value)]
+    return (
+        [Span.parse(part) if isinstance(part, str) else part for part in value]
+        if isinstance(value, list | tuple)
+        else value
+    )
+
+
+Spans = Annotated[tuple[Span, ...], BeforeValidator(_spans)]
+
+
+class Regions(Value):
+    """The axis of the effect, cut into three."""
+
+    holds: Spans
+    weakened: Spans = ()
+    refuted: Spans
+
+    @model_validator(mode="after")
+    def _cover_the_axis_once(self) -> Self:
+        if not self.holds or not self.refuted:
+            raise ValueError("a claim must be able to hold and to be refuted: both regions need a stretch of the axis")
+        first, *_, last = self.in_order()
+        if first[1].low is not None:
+            raise ValueError(f"nothing is said about values below {first[1].low:g}")
+        if last[1].high is not None:
+            raise ValueError(f"nothing is said about values above {last[1].high:g}")
+        for (left_name, left), (right_name, right) in pairwise(self.in_order()):
+            if left.high is None or right.low is None or left.high > right.low:
+                raise ValueError(f"{left_name} ({left}) and {right_name} ({right}) overlap")
+            if left.high < right.low:
+                raise ValueError(f"nothing is said about values from {left.high:g} to {right.low:g}")
+        return self
+
+    def in_order(self) -> list[tuple[Region, Span]]:
+        """All stretches from left to right, each with its region."""
+        named: list[tuple[Region, Span]] = [(name, span) for name in REGIONS for span in getattr(self, name)]
+        return sorted(named, key=lambda item: -math.inf if item[1].low is None else item[1].low)
+
+    def side(self, span: Span) -> Literal["SMALLER", "LARGER"]:
+        """Whether a weakened SPAN lies below what was claimed or beyond it."""
+        lowest = min(-math.inf if held.low is None else held.low for held in self.holds)
+        return "SMALLER" if span.high is not None and span.high <= lowest else "LARGER"
+
+
+class UnitRule(Value):
+    """How many units a run draws, and how many there must be before anything is said."""
+
+    per_run: Annotated[int, Field(ge=TRAINED_UNITS)]
+    first_look: Annotated[int, Field(ge=TRAINED_UNITS)]
+
+
+class Budget(Value):
+    """What a run may use; a run that needs more ends as ERROR."""
+
+    wall_seconds: Annotated[float, Field(gt=0)] = 1800
+    memory_mb: Annotated[int, Field(ge=512)] = 4096
+
+
+class Regime(Value):
+    """What the claim speaks of."""
+
+    stage: str
+    size: Annotated[Span, BeforeValidator(lambda value: Span.parse(value) if isinstance(value, str) else value)]
+    domain: str
+
+
+class Contract(Value):
+    """Everything that turns a measurement into a verdict."""
+
+    verifier: str
+    endpoint: str
+    scale: Scale
+    null: FiniteFloat
+    unit: UnitRule
+    regions: Regions
+    design_effect: FiniteFloat
+    parameters: dict[str, FiniteFloat]
+    subjects: Annotated[tuple[str, ...], Field(min_length=1)]
+    regime: Regime
+    does_not_say: Annotated[str, Field(min_length=1)]
+    layer: Literal["paper", "note", "line"] = "note"
+    level: Annotated[float, Field(ge=0.8, lt=1)] = 0.95
+    shelf_life_days: Annotated[int, Field(ge=1)] = 30
+    budget: Budget = Budget()
+
+    @field_validator("subjects")
+    @classmethod
+    def _named_once(cls, subjects: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(subjects)) != len(subjects):
+            raise ValueError("a subject is named twice")
+        return subjects
+
+    def analysed(self, value: float) -> float:
+        """VALUE as it is shown, on the scale it is analysed on."""
+        return math.log(value) if self.scale == "log" else value
+
+    def shown(self, value: float) -> float:
+        """VALUE as it is analysed, as it is shown."""
+        return math.exp(value) if self.scale == "log" else value
+
+    def smallest_effect(self) -> float:
+        """How far the nearest border of REFUTED is from the null, on the scale of analysis."""
+        borders = [border for span in self.regions.refuted for border in (span.low, span.high) if border is not None]
+        return min(abs(self.analysed(border) - self.analysed(self.null)) for border in borders)
+
+    def narrowest_region(self) -> float:
+        """The width of the narrowest region with two borders, on the scale of analysis; infinite where none has two."""
+        widths = [
+            self.analysed(span.high) - self.analysed(span.low)
+            for _, span in self.regions.in_order()
+            if span.low is not None and span.high is not None
+        ]
+        return min(widths, default=math.inf)
+
+    @model_validator(mode="after")
+    def _fits_its_scale(self) -> Self:
+        said = [self.null, self.design_effect]
+        said += [
+            border for _, span in self.regions.in_order() for border in (span.low, span.high) if border is not None
+        ]
+        if self.scale == "log" and min(said) <= 0:
+            raise ValueError(f"{min(said):g} has no logarithm: ratios are above 0")
+        return self
+
+
+def contract_from(written: Mapping[str, Any]) -> Contract:
+    """The contract in WRITTEN, completed by what its verifier says of itself.
+
+    Raises:
+        BadContract: when a part is missing, unknown, contradicts another, or asks for more than the instrument can see.
+    """
+    try:
+        verifier = find(str(_needed(written, "verifier")))
+        endpoint = verifier.endpoint(str(_needed(written, "endpoint")))
+        _needed(written, "unit")
+        subjects = written.get("subjects", list(verifier.subjects))
+        for subject in subjects:
+            find_subject(SubjectRef.parse(str(subject)), verifier)
+        completed = {
+            **written,
+            "subjects": tuple(map(str, subjects)),
+            "parameters": verifier.checked(written.get("parameters", {})),
+            "scale": endpoint.scale,
+            "null": endpoint.null,
+        }
+        contract = Contract.model_validate(completed)
+    except VerifierError as error:
+        raise BadContract(str(error)) from error
+    except ValidationError as error:
+        raise BadContract(_said_by(error)) from error
+    _check_noise(contract, endpoint)
+    return contract
+
+
+def _needed(written: Mapping[str, Any], key: str) -> Any:
+    if key not in written:
+        raise BadContract(
+            f"says no {key}"
+            + (": how many units a run draws (per_run) and the first look needs (first_look)" if key == "unit" else "")
+        )
+    return written[key]
+
+
+def _check_noise(contract: Contract, endpoint: EndpointSpec) -> None:
+    finest = min(contract.smallest_effect(), contract.narrowest_region())
+    if endpoint.noise_floor > finest / 4:
+        raise BadContract(
+            f"asks for a difference of {finest:.3g} (on a {contract.scale} scale), but {contract.verifier} is itself "
+            f"unsure by {endpoint.noise_floor:.3g}: regions must be at least four times that"
+        )
+
+
+def _said_by(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

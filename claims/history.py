@@ -1,0 +1,96 @@
+"""A claim's chain, folded: its contract, its runs, its standing; and the cache that pages filter by."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from claims import ledger
+from claims.contract import Contract
+from claims.ledger import ContractSet, Entry, VerdictGiven
+from claims.standing import PastRun, Standing, fresh_until, standing
+from kb.models import Claim, ClaimState
+from verifiers.measurement import Value
+
+
+class History(Value):
+    """A claim's whole record; `runs` are those with a verdict under its present contract, oldest first."""
+
+    claim_id: str
+    contract: Contract | None
+    contract_version: int | None
+    contract_since: datetime | None
+    entries: tuple[Entry, ...]
+    runs: tuple[PastRun, ...]
+    standing: Standing
+
+
+def history(session: Session, claim_id: str) -> History:
+    """Fold a claim's chain."""
+    entries = ledger.entries(session, claim_id)
+    newest = next((entry for entry in reversed(entries) if isinstance(entry.event, ContractSet)), None)
+    event = newest.event if newest and isinstance(newest.event, ContractSet) else None
+    contract = current_contract(entries)
+    runs = [past_run(entry, entry.event) for entry in entries if isinstance(entry.event, VerdictGiven)]
+    current = tuple(run for run in runs if event and run.contract == event.contract_digest)
+    return History(
+        claim_id=claim_id,
+        contract=contract,
+        contract_version=event.version if event else None,
+        contract_since=newest.at if newest else None,
+        entries=tuple(entries),
+        runs=current,
+        standing=standing(contract, session.get_one(Claim, claim_id).documentary, current),
+    )
+
+
+def contracts(entries: Sequence[Entry]) -> dict[str, Contract]:
+    """Every contract version in a chain, by its digest."""
+    events = [entry.event for entry in entries if isinstance(entry.event, ContractSet)]
+    return {event.contract_digest: Contract.model_validate(event.contract) for event in events}
+
+
+def current_contract(entries: Sequence[Entry]) -> Contract | None:
+    """The newest contract in a chain."""
+    return next(reversed(contracts(entries).values()), None)
+
+
+def past_run(entry: Entry, event: VerdictGiven) -> PastRun:
+    """A verdict as the folds need it."""
+    return PastRun(
+        number=event.number,
+        at=entry.at,
+        subject=event.subject,
+        profile=event.profile,
+        contract=event.contract_digest,
+        verifier_code=event.verifier_code,
+        certified=event.certificate is not None,
+        word=event.verdict.word,
+        tag=event.verdict.tag,
+        units=event.units,
+        noise_floor=event.noise_floor,
+    )
+
+
+def refresh(session: Session, claim_id: str) -> None:
+    """Bring the cached state of a claim up to the end of its chain."""
+    values = state_of(history(session, claim_id))
+    row = session.get(ClaimState, claim_id)
+    if row is None:
+        session.add(ClaimState(claim_id=claim_id, **values))
+    else:
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def state_of(record: History) -> dict[str, Any]:
+    """What the cache must hold for a record."""
+    return {
+        "seq": record.entries[-1].seq if record.entries else 0,
+        "standing": record.standing.word,
+        "at_scale": record.standing.at_scale,
+        "fresh_until": fresh_until(record.contract, record.runs) if record.contract else None,
+        "last_run_at": record.runs[-1].at if record.runs else None,
+        "body": record.standing.model_dump(mode="json"),
+    }

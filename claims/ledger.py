@@ -1,0 +1,192 @@
+"""The only writer of history: one chain of entries a claim, sealed by checkpoints; appended, never changed.
+
+An entry's digest covers everything in its row and the digest of the entry before it, as canonical JSON (RFC 8785). A
+checkpoint carries the heads that moved since the one before, so that the checkpoints together name the last entry of
+every chain.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import rfc8785
+from pydantic import Field, TypeAdapter
+from sqlmodel import Session, col, func, select
+
+from claims.contract import Contract
+from claims.judge import Verdict
+from kb.models import Checkpoint, LedgerEntry, MeasurementRecord, new_id
+from verifiers.measurement import Measurement, Value
+
+START = "0" * 64  # what the first entry of a chain has before it
+
+
+class ContractSet(Value):
+    """A contract version, before any run that uses it."""
+
+    kind: Literal["contract"] = "contract"
+    version: int
+    contract: dict[str, Any]
+    contract_digest: str
+
+
+class RunStarted(Value):
+    """A run begins; if nothing ever follows it, it died."""
+
+    kind: Literal["run"] = "run"
+    run: str
+    number: int
+    verifier: str
+    verifier_version: str
+    subject: str
+    profile: str
+    parameters: dict[str, Any]
+    seed: int
+    contract_digest: str
+
+
+class VerdictGiven(Value):
+    """A run ended with a measurement, and this is what the contract makes of it."""
+
+    kind: Literal["verdict"] = "verdict"
+    run: str
+    number: int
+    subject: str
+    profile: str
+    contract_digest: str
+    verifier_code: str
+    measurement_digest: str
+    certificate: str | None
+    units: tuple[float, ...]
+    noise_floor: float
+    verdict: Verdict
+
+
+class RunFailed(Value):
+    """A run ended without one: ERROR, which says nothing about the claim."""
+
+    kind: Literal["error"] = "error"
+    run: str
+    number: int
+    subject: str
+    profile: str
+    reason: str
+
+
+Event = Annotated[ContractSet | RunStarted | VerdictGiven | RunFailed, Field(discriminator="kind")]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class Entry(Value):
+    """One entry of a chain, read back."""
+
+    seq: int
+    at: datetime
+    digest: str
+    event: Event
+
+
+def canonical(value: Any) -> str:
+    """VALUE as RFC 8785 JSON: one value, one text."""
+    return rfc8785.dumps(value).decode()
+
+
+def digest_of(value: Any) -> str:
+    """The digest of VALUE's canonical JSON."""
+    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+
+
+def digest_of_contract(contract: Contract | None) -> str:
+    """The digest that verdicts name a contract by."""
+    return digest_of(contract.model_dump(mode="json") if contract else None)
+
+
+def append(session: Session, claim_id: str, event: Event, now: datetime) -> Entry:
+    """Add EVENT to the chain of a claim, inside the caller's transaction; `seal` must follow before it ends."""
+    last = head(session, claim_id)
+    row = LedgerEntry(
+        id=new_id(),
+        claim_id=claim_id,
+        seq=last.seq + 1 if last else 1,
+        kind=event.kind,
+        at=now,
+        body=canonical(event.model_dump(mode="json")),
+        previous=last.digest if last else START,
+        digest="",
+    )
+    row.digest = entry_digest(row)
+    session.add(row)
+    session.flush()
+    return _entry(row)
+
+
+def entry_digest(row: LedgerEntry) -> str:
+    """The digest that ROW must carry."""
+    covered = row.model_dump(exclude={"digest", "at"}) | {"at": row.at.isoformat()}
+    return digest_of(covered)
+
+
+def head(session: Session, claim_id: str) -> LedgerEntry | None:
+    """The last entry of a chain."""
+    return session.exec(
+        select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq).desc())
+    ).first()
+
+
+def entries(session: Session, claim_id: str) -> list[Entry]:
+    """A claim's chain from its beginning."""
+    rows = session.exec(select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq)))
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: LedgerEntry) -> Entry:
+    return Entry(seq=row.seq, at=row.at, digest=row.digest, event=EVENT.validate_json(row.body))
+
+
+def seal(session: Session, claim_ids: Iterable[str], now: datetime) -> Checkpoint:
+    """Write a checkpoint over the heads of the chains that moved."""
+    heads = {}
+    for claim_id in sorted(set(claim_ids)):
+        last = head(session, claim_id)
+        if last is not None:
+            heads[claim_id] = {"seq": last.seq, "digest": last.digest}
+    last_seal = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc())).first()
+    row = Checkpoint(
+        seq=last_seal.seq + 1 if last_seal else 1,
+        at=now,
+        body=canonical({"heads": heads, "entries": session.exec(select(func.count()).select_from(LedgerEntry)).one()}),
+        previous=last_seal.digest if last_seal else START,
+        digest="",
+    )
+    row.digest = checkpoint_digest(row)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def heads_of(seal: Checkpoint) -> dict[str, dict[str, Any]]:
+    """The heads that a checkpoint says moved: claim id → seq and digest."""
+    heads: dict[str, dict[str, Any]] = json.loads(seal.body)["heads"]
+    return heads
+
+
+def checkpoint_digest(row: Checkpoint) -> str:
+    """The digest that a checkpoint must carry."""
+    return digest_of(row.model_dump(exclude={"digest", "at"}) | {"at": row.at.isoformat()})
+
+
+def keep(session: Session, measurement: Measurement) -> str:
+    """Keep a measurement under its digest, once, and return the digest."""
+    body = canonical(measurement.model_dump(mode="json"))
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    if session.get(MeasurementRecord, digest) is None:
+        session.add(MeasurementRecord(digest=digest, body=body))
+        session.flush()
+    return digest
+
+
+def measurement(session: Session, digest: str) -> Measurement:
+    """The measurement of that digest."""
+    return Measurement.model_validate_json(session.get_one(MeasurementRecord, digest).body)

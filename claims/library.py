@@ -1,0 +1,82 @@
+"""Brings pages into a library and their contracts into the ledger: one transaction, all or nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from claims import ledger
+from claims.contract import contract_from
+from claims.errors import BadContract
+from claims.history import refresh
+from claims.ledger import ContractSet, digest_of_contract
+from kb.errors import PageError
+from kb.importer import Refused, Report, put, read_all
+from kb.models import Claim, Library
+from kb.sources.page import Page
+from kb.store import Store
+
+
+def create(path: Path, now: datetime) -> Store:
+    """Open the library at PATH, made or upgraded where needed; a new one gets its identity here."""
+    store = Store.create(path)
+    with store.writing() as session:
+        if session.exec(select(Library)).first() is None:
+            session.add(Library(created_at=now))
+    return store
+
+
+def bring_in(store: Store, paths: list[Path], now: datetime) -> Report:
+    """Import the pages below PATHS. A page that cannot be read, or whose contract cannot decide, is refused; the
+    others go in.
+    """
+    files, refused = read_all(paths, check)
+    report = Report(refused=refused)
+    if files:
+        with store.writing() as session:
+            put(session, files, now, report)
+            record_contracts(session, now)
+    return report
+
+
+def check(page: Page) -> None:
+    """Refuse a page whose contract cannot decide.
+
+    Raises:
+        PageError: with what the contract lacks.
+    """
+    if page.contract is None:
+        return
+    try:
+        contract_from(page.contract)
+    except BadContract as error:
+        raise PageError(f"has a contract that cannot decide: {error}") from error
+
+
+def record_contracts(session: Session, now: datetime) -> None:
+    """Write every contract that pages now say and the ledger does not into its claim's chain, as a new version."""
+    moved = []
+    for claim_id, written in session.exec(
+        select(Claim.id, Claim.contract).where(col(Claim.contract).is_not(None)).order_by(Claim.id)
+    ):
+        if _record(session, claim_id, written, now):
+            moved.append(claim_id)
+    if moved:
+        ledger.seal(session, moved, now)
+
+
+def _record(session: Session, claim_id: str, written: Mapping[str, Any], now: datetime) -> bool:
+    contract = contract_from(written)
+    versions = [entry.event for entry in ledger.entries(session, claim_id) if isinstance(entry.event, ContractSet)]
+    digest = digest_of_contract(contract)
+    if versions and versions[-1].contract_digest == digest:
+        return False
+    event = ContractSet(version=len(versions) + 1, contract=contract.model_dump(mode="json"), contract_digest=digest)
+    ledger.append(session, claim_id, event, now)
+    refresh(session, claim_id)
+    return True
+
+
+__all__ = ["Refused", "Report", "bring_in", "check", "create", "record_contracts"]

@@ -1,0 +1,205 @@
+"""What pages and commands show of claims: rows from the cache, which need no statistics, and one claim with its whole
+record.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime
+from sqlmodel import Session, col, select
+
+from claims import ledger
+from claims.contract import Contract
+from claims.history import History, history
+from claims.judge import Tag, Verdict
+from claims.ledger import RunFailed, RunStarted, VerdictGiven
+from claims.runs import DIED, is_alive
+from claims.standing import Freshness, Standing, fresh_until, freshness
+from kb.models import Claim, ClaimState, Entity, Run
+from verifiers.measurement import Measurement, Value
+
+
+class Row(Value):
+    """A claim in one line."""
+
+    id: str
+    slug: str
+    title: str
+    short: str
+    date: str | None
+    verifier: str | None
+    endpoint: str | None
+    standing: Standing
+    freshness: Freshness | None
+    last_run_at: AwareDatetime | None
+
+
+class RunLine(Value):
+    """A run of a claim as its history shows it; ERROR and RUNNING are states of the run, never verdicts on the
+    claim.
+    """
+
+    run: str
+    number: int
+    at: AwareDatetime
+    subject: str
+    profile: str
+    contract_digest: str
+    word: str
+    tag: Tag | None
+    reason: str
+    certified: bool
+    verdict: Verdict | None
+    measurement_digest: str | None
+
+
+class Going(Value):
+    """A run that is under way."""
+
+    run: str
+    number: int
+    profile: str
+    done: int
+    total: int
+    started_at: AwareDatetime
+    seen_at: AwareDatetime
+    cancel: bool
+
+
+class Record(Value):
+    """Everything there is to show of one claim."""
+
+    history: History
+    freshness: Freshness | None
+    runs: tuple[RunLine, ...]  # newest first
+    newest: Measurement | None  # of the newest run with a verdict under the present contract
+    going: Going | None
+
+
+def rows(session: Session, now: datetime) -> list[Row]:
+    """All claims, by title, as their last entries left them."""
+    query = (
+        select(Entity, Claim, ClaimState)
+        .join(Claim, col(Claim.id) == Entity.id)
+        .outerjoin(ClaimState, col(ClaimState.claim_id) == Entity.id)
+    )
+    return [_row(entity, claim, state, now) for entity, claim, state in session.exec(query.order_by(Entity.title))]
+
+
+def row(session: Session, claim_id: str, now: datetime) -> Row:
+    """One claim in one line."""
+    return _row(
+        session.get_one(Entity, claim_id), session.get_one(Claim, claim_id), session.get(ClaimState, claim_id), now
+    )
+
+
+def _row(entity: Entity, claim: Claim, state: ClaimState | None, now: datetime) -> Row:
+    written: dict[str, Any] = claim.contract or {}
+    fresh = (
+        freshness(state.fresh_until if state else None, int(written.get("shelf_life_days", 30)), now)
+        if written
+        else None
+    )
+    return Row(
+        id=entity.id,
+        slug=entity.slug,
+        title=entity.title,
+        short=entity.short,
+        date=claim.date_written,
+        verifier=written.get("verifier"),
+        endpoint=written.get("endpoint"),
+        standing=Standing.model_validate(state.body) if state else _untested(claim),
+        freshness=fresh,
+        last_run_at=state.last_run_at if state else None,
+    )
+
+
+def _untested(claim: Claim) -> Standing:
+    if claim.documentary:
+        return Standing(word="DOCUMENTARY", reason=claim.documentary)
+    return Standing(word="UNTESTED", reason="no contract says yet how it could be tested")
+
+
+def record(session: Session, claim_id: str, now: datetime) -> Record:
+    """One claim with its whole record."""
+    past = history(session, claim_id)
+    lines = tuple(reversed(_lines(session, past)))
+    newest = next(
+        (line for line in lines if line.measurement_digest and line.contract_digest == _digest(past.contract)), None
+    )
+    over = fresh_until(past.contract, past.runs) if past.contract else None
+    return Record(
+        history=past,
+        freshness=freshness(over, past.contract.shelf_life_days, now) if past.contract else None,
+        runs=lines,
+        newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
+        going=_going(session, claim_id),
+    )
+
+
+def _digest(contract: Contract | None) -> str:
+    return ledger.digest_of_contract(contract)
+
+
+def _lines(session: Session, past: History) -> list[RunLine]:
+    """Every run that was begun, with what came of it; a run whose process is gone is an ERROR even before that is
+    written down.
+    """
+    ends = {entry.event.run: entry.event for entry in past.entries if isinstance(entry.event, VerdictGiven | RunFailed)}
+    begun = [(entry.event, entry.at) for entry in past.entries if isinstance(entry.event, RunStarted)]
+    return [_line(session, event, at, ends.get(event.run)) for event, at in begun]
+
+
+def _line(session: Session, started: RunStarted, at: datetime, ended: VerdictGiven | RunFailed | None) -> RunLine:
+    word, reason = "RUNNING", "under way"
+    if isinstance(ended, VerdictGiven):
+        word, reason = ended.verdict.word, ended.verdict.reason
+    elif isinstance(ended, RunFailed):
+        word, reason = "ERROR", ended.reason
+    elif not _lives(session, started.run):
+        word, reason = "ERROR", DIED
+    given = ended if isinstance(ended, VerdictGiven) else None
+    return RunLine(
+        run=started.run,
+        number=started.number,
+        at=at,
+        subject=started.subject,
+        profile=started.profile,
+        contract_digest=started.contract_digest,
+        word=word,
+        tag=given.verdict.tag if given else None,
+        reason=reason,
+        certified=given is not None and given.certificate is not None,
+        verdict=given.verdict if given else None,
+        measurement_digest=given.measurement_digest if given else None,
+    )
+
+
+def _lives(session: Session, run_id: str) -> bool:
+    run = session.get(Run, run_id)
+    return run is not None and run.state == "running" and is_alive(run)
+
+
+def _going(session: Session, claim_id: str) -> Going | None:
+    for run in session.exec(select(Run).where(Run.state == "running").order_by(col(Run.started_at).desc())):
+        if claim_id in run.claims and is_alive(run):
+            return Going(
+                run=run.id,
+                number=run.number,
+                profile=run.profile,
+                done=run.done,
+                total=run.total,
+                started_at=run.started_at,
+                seen_at=run.seen_at,
+                cancel=run.cancel,
+            )
+    return None
+
+
+def recent(session: Session, claim_rows: Sequence[Row], limit: int) -> list[Row]:
+    """The claims tested last, newest first."""
+    tested = [line for line in claim_rows if line.last_run_at is not None]
+    return sorted(tested, key=lambda line: line.last_run_at.timestamp() if line.last_run_at else 0.0, reverse=True)[
+        :limit
+    ]

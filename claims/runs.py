@@ -1,0 +1,213 @@
+"""A run's life in the store: begun, followed, ended; and those whose process died are recorded as what they were."""
+
+import socket
+from collections.abc import Sequence
+from datetime import datetime
+
+import psutil
+from sqlmodel import Session, func, select
+
+from claims import ledger
+from claims.contract import Contract
+from claims.history import contracts, current_contract, refresh
+from claims.judge import capped, judge
+from claims.ledger import RunFailed, RunStarted, VerdictGiven, digest_of_contract
+from kb.models import Library, Run
+from kb.store import Store
+from verifiers.measurement import Failure, Measurement, Profile, Progress, Value
+from verifiers.registry import find
+
+DIED = "its process ended without a word: it was killed, or the machine went down"
+
+
+class Job(Value):
+    """One measurement to make, and the claims that share it."""
+
+    verifier: str
+    subject: str
+    parameters: dict[str, float]
+    profile: Profile
+    claims: tuple[str, ...]  # ids
+    wall_seconds: float
+    memory_mb: int
+
+    @property
+    def stream(self) -> str:
+        """What its units are drawn for: every run of a stream has a number of its own, and so seeds of its own."""
+        return ledger.digest_of({"verifier": self.verifier, "parameters": self.parameters, "subject": self.subject})
+
+
+class Begun(Value):
+    """A run that has its number and its seed."""
+
+    id: str
+    number: int
+    seed: int
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> list[Job]:
+    """The measurements that would test these claims; claims on the same verifier, parameters and subject share one."""
+    shared: dict[tuple[str, str, str], list[tuple[str, Contract]]] = {}
+    for claim_id in claim_ids:
+        contract = current_contract(ledger.entries(session, claim_id))
+        if contract is None:
+            continue
+        for subject in contract.subjects:
+            key = (contract.verifier, ledger.canonical(contract.parameters), subject)
+            shared.setdefault(key, []).append((claim_id, contract))
+    return [
+        Job(
+            verifier=verifier,
+            subject=subject,
+            parameters=members[0][1].parameters,
+            profile=profile,
+            claims=tuple(claim_id for claim_id, _ in members),
+            wall_seconds=min(contract.budget.wall_seconds for _, contract in members),
+            memory_mb=min(contract.budget.memory_mb for _, contract in members),
+        )
+        for (verifier, _, subject), members in shared.items()
+    ]
+
+
+# --- begin, follow, end ----------------------------------------------------------------------------------------------
+
+
+def begin(store: Store, job: Job, now: datetime) -> Begun:
+    """Give the next run of a stream its number and write it into every claim's chain, before anything is measured."""
+    verifier = find(job.verifier)
+    me = psutil.Process()
+    with store.writing() as session:
+        last = session.exec(select(func.max(Run.number)).where(Run.stream == job.stream)).one()
+        run = Run(
+            stream=job.stream,
+            number=(last or 0) + 1,
+            verifier=job.verifier,
+            subject=job.subject,
+            profile=job.profile,
+            claims=list(job.claims),
+            host=socket.gethostname(),
+            pid=me.pid,
+            pid_started=me.create_time(),
+            total=verifier.profiles[job.profile].units + 1,  # and the controls
+            started_at=now,
+            seen_at=now,
+        )
+        session.add(run)
+        seed = seed_of(session.exec(select(Library.id)).one(), job.stream, run.number)
+        for claim_id in job.claims:
+            contract = current_contract(ledger.entries(session, claim_id))
+            event = RunStarted(
+                run=run.id,
+                number=run.number,
+                verifier=job.verifier,
+                verifier_version=verifier.version,
+                subject=job.subject,
+                profile=job.profile,
+                parameters=job.parameters,
+                seed=seed,
+                contract_digest=digest_of_contract(contract),
+            )
+            ledger.append(session, claim_id, event, now)
+            refresh(session, claim_id)
+        ledger.seal(session, job.claims, now)
+        return Begun(id=run.id, number=run.number, seed=seed)
+
+
+def seed_of(library_id: str, stream: str, number: int) -> int:
+    """The seed of a run: fresh for every run of every library, and the same whenever it is asked for again."""
+    return int(ledger.digest_of([library_id, stream, number])[:13], 16)  # 52 bits: exact as a JSON number
+
+
+def follow(store: Store, run_id: str, progress: Progress, now: datetime) -> None:
+    """Note how far a run is."""
+    with store.writing() as session:
+        run = session.get_one(Run, run_id)
+        run.done, run.total, run.cpu_seconds, run.seen_at = progress.done, progress.total, progress.cpu_seconds, now
+
+
+def is_cancelled(store: Store, run_id: str) -> bool:
+    """Whether somebody has asked for a run to stop."""
+    with store.reading() as session:
+        return session.get_one(Run, run_id).cancel
+
+
+def cancel(store: Store, run_id: str) -> None:
+    """Ask for a run to stop; it does within a second or two."""
+    with store.writing() as session:
+        session.get_one(Run, run_id).cancel = True
+
+
+def end(store: Store, run_id: str, outcome: Measurement | Failure, now: datetime) -> None:
+    """Write what came out into every claim's chain: a verdict, or ERROR with its reason."""
+    with store.writing() as session:
+        run = session.get_one(Run, run_id)
+        if run.state != "running":
+            return  # somebody found it dead and said so; history is not rewritten
+        _record(session, run, outcome, now)
+
+
+def _record(session: Session, run: Run, outcome: Measurement | Failure, now: datetime) -> None:
+    digest = "" if isinstance(outcome, Failure) else ledger.keep(session, outcome)
+    for claim_id in run.claims:
+        event: RunFailed | VerdictGiven
+        if isinstance(outcome, Failure):
+            event = RunFailed(
+                run=run.id, number=run.number, subject=run.subject, profile=run.profile, reason=outcome.reason
+            )
+        else:
+            event = given(_contract_at_start(session, claim_id, run), outcome, digest, run.id, run.number)
+        ledger.append(session, claim_id, event, now)
+        refresh(session, claim_id)
+    ledger.seal(session, run.claims, now)
+    run.ended_at, run.seen_at = now, now
+    run.state, run.reason = ("error", outcome.reason) if isinstance(outcome, Failure) else ("measured", "")
+
+
+def _contract_at_start(session: Session, claim_id: str, run: Run) -> Contract:
+    """The contract under which a run was begun, even if the claim's page has another by now."""
+    chain = ledger.entries(session, claim_id)
+    events = [entry.event for entry in chain if isinstance(entry.event, RunStarted)]
+    return contracts(chain)[next(event.contract_digest for event in events if event.run == run.id)]
+
+
+def given(contract: Contract, measured: Measurement, digest: str, run_id: str, number: int) -> VerdictGiven:
+    """The entry that this contract and this measurement make; the audit asks for it again."""
+    primary = next(endpoint for endpoint in measured.findings.endpoints if endpoint.name == contract.endpoint)
+    return VerdictGiven(
+        run=run_id,
+        number=number,
+        subject=str(measured.subject),
+        profile=measured.profile,
+        contract_digest=digest_of_contract(contract),
+        verifier_code=measured.provenance.code_digest,
+        measurement_digest=digest,
+        certificate=None,
+        units=tuple(capped(primary)),
+        noise_floor=primary.noise_floor,
+        verdict=judge(contract, measured),
+    )
+
+
+# --- the dead --------------------------------------------------------------------------------------------------------
+
+
+def is_alive(run: Run) -> bool:
+    """Whether the process of a run still lives; one of another machine counts as alive."""
+    if run.host != socket.gethostname():
+        return True
+    try:
+        return abs(psutil.Process(run.pid).create_time() - run.pid_started) < 1.0
+    except psutil.Error:
+        return False
+
+
+def bury(store: Store, now: datetime) -> int:
+    """Record every run whose process has died as ERROR; return how many."""
+    with store.reading() as session:
+        dead = [run.id for run in session.exec(select(Run).where(Run.state == "running")) if not is_alive(run)]
+    for run_id in dead:
+        end(store, run_id, Failure(reason=DIED), now)
+    return len(dead)

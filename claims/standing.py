@@ -1,0 +1,197 @@
+"""What all runs together say of a claim, and whether that is still fresh: pure folds over its ledger.
+
+A sample is everything drawn under one contract and one version of the verifier on one subject; it is read through
+Lai's sequence, which stays valid however often it is looked at. Uncertified runs and subjects outside the claim's
+regime are read the same way, shown beside the standing, and never enter it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from claims.contract import Contract
+from claims.judge import DECIDED, Reading, Tag, Word, place
+from claims.regime import distance
+from verifiers import stats
+from verifiers.measurement import Value
+from verifiers.registry import SUBJECTS
+
+StandingWord = Literal["HOLDS", "WEAKENED", "REFUTED", "CONTESTED", "OPEN", "UNTESTED", "DOCUMENTARY"]
+ScaleWord = Literal["REPRODUCED", "REPRODUCED SMALLER", "REPRODUCED LARGER", "NOT REPRODUCED", "OPEN"]
+FreshWord = Literal["FRESH", "DUE", "STALE"]
+
+
+class PastRun(Value):
+    """A run with a verdict, as the fold needs it; `units` are the primary endpoint's values, capped, on the scale of
+    analysis.
+    """
+
+    number: int
+    at: AwareDatetime
+    subject: str
+    profile: str
+    contract: str  # digest
+    verifier_code: str  # digest
+    certified: bool
+    word: Word
+    tag: Tag | None
+    units: tuple[float, ...]
+    noise_floor: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether the run is evidence: not a smoke run, not void."""
+        return self.profile != "smoke" and self.word not in {"VOID", "ERROR"}
+
+
+class Look(Value):
+    """The sequence after a run: how many units, and the interval they give, as shown."""
+
+    run: int
+    n: int
+    low: float
+    estimate: float
+    high: float
+
+
+class SubjectReading(Value):
+    """One subject's sample, read."""
+
+    subject: str
+    differences: tuple[str, ...]  # from the claim's regime; empty inside it
+    certified: bool
+    runs: int
+    n: int
+    word: Word | Literal["OPEN"]
+    tag: Tag | None
+    reason: str
+    looks: tuple[Look, ...]
+
+    @property
+    def at_scale(self) -> ScaleWord:
+        """The same in the words for a subject outside the regime."""
+        if self.word == "WEAKENED":
+            return "REPRODUCED LARGER" if self.tag == "LARGER" else "REPRODUCED SMALLER"
+        return {"HOLDS": "REPRODUCED", "REFUTED": "NOT REPRODUCED"}.get(self.word, "OPEN")  # type: ignore[return-value]
+
+
+class Standing(Value):
+    """What stands, and everything shown beside it.
+
+    `so_far` reads the subjects inside the regime whose verifier has no certificate: what would stand if it had one.
+    """
+
+    word: StandingWord
+    tag: Tag | None = None
+    reason: str
+    at_scale: ScaleWord | None = None
+    at_scale_certified: bool = False
+    so_far: Word | Literal["OPEN"] | None = None
+    so_far_tag: Tag | None = None
+    subjects: tuple[SubjectReading, ...] = ()
+
+
+def standing(contract: Contract | None, documentary: str, runs: Sequence[PastRun]) -> Standing:
+    """Fold RUNS, which are those of the current contract, oldest first."""
+    if contract is None:
+        if documentary:
+            return Standing(word="DOCUMENTARY", reason=documentary)
+        return Standing(word="UNTESTED", reason="no contract says yet how it could be tested")
+    readings = [
+        read(contract, subject, [run for run in runs if run.subject == subject]) for subject in contract.subjects
+    ]
+    tested = [reading for reading in readings if reading.runs]
+    inside = [reading for reading in tested if not reading.differences]
+    outside = [reading for reading in tested if reading.differences]
+    entering = [reading for reading in inside if reading.certified]
+    so_far = [reading for reading in inside if not reading.certified]
+    word, tag, reason = _decide(contract, entering, so_far, outside)
+    return Standing(
+        word=word,
+        tag=tag,
+        reason=reason,
+        at_scale=outside[0].at_scale if outside else None,
+        at_scale_certified=bool(outside) and outside[0].certified,
+        so_far=so_far[0].word if so_far else None,
+        so_far_tag=so_far[0].tag if so_far else None,
+        subjects=tuple(readings),
+    )
+
+
+def _decide(
+    contract: Contract, entering: list[SubjectReading], so_far: list[SubjectReading], outside: list[SubjectReading]
+) -> tuple[StandingWord, Tag | None, str]:
+    words = {(reading.word, reading.tag) for reading in entering}
+    if len(entering) == len(contract.subjects) and len(words) == 1 and entering[0].word in DECIDED:
+        return entering[0].word, entering[0].tag, entering[0].reason  # type: ignore[return-value]
+    if len({word for word, _ in words if word in DECIDED}) > 1:
+        return "CONTESTED", None, "its subjects disagree"
+    if entering:
+        return "OPEN", None, entering[0].reason
+    if so_far:
+        said = f"{so_far[0].n} units so far, but {contract.verifier} has no certificate, so they decide nothing"
+        return "OPEN", None, said
+    if outside:
+        return "UNTESTED", None, f"no run in its own regime; what ran differs: {'; '.join(outside[0].differences)}"
+    return "UNTESTED", None, "no run yet"
+
+
+def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectReading:
+    """The newest sample of SUBJECT: the runs since the verifier's code last changed."""
+    valid = [run for run in runs if run.counts]
+    newest = [run for run in valid if run.verifier_code == valid[-1].verifier_code]
+    units: list[float] = []
+    looks: list[Look] = []
+    reading = Reading(word="INCONCLUSIVE", reason="no run yet")
+    for run in newest:
+        units += run.units
+        if len(units) < contract.unit.first_look or stats.standard_deviation(units) == 0:
+            reading = Reading(word="INCONCLUSIVE", reason=f"{len(units)} units, too few or too equal to be read")
+            continue
+        interval = stats.lai_sequence(units, contract.unit.first_look, contract.level).widened(run.noise_floor)
+        reading = place(contract, interval)
+        shown = (contract.shown(value) for value in (interval.low, interval.estimate, interval.high))
+        looks.append(Look(run=run.number, n=len(units), **dict(zip(("low", "estimate", "high"), shown, strict=True))))
+    return SubjectReading(
+        subject=subject,
+        differences=distance(contract.regime, SUBJECTS[subject]).differences
+        if subject in SUBJECTS
+        else ("unknown subject",),
+        certified=bool(newest) and all(run.certified for run in newest),
+        runs=len(newest),
+        n=len(units),
+        word=reading.word if reading.word in DECIDED else "OPEN",
+        tag=reading.tag,
+        reason=reading.reason,
+        looks=tuple(looks),
+    )
+
+
+class Freshness(Value):
+    """Whether a claim was tested lately enough, and until or since when."""
+
+    word: FreshWord
+    reason: str
+    turn: AwareDatetime | None  # when FRESH ends, or since when it is DUE or STALE
+
+
+def fresh_until(contract: Contract, runs: Sequence[PastRun]) -> datetime | None:
+    """When the shelf life of the newest run that is evidence ends."""
+    valid = [run.at for run in runs if run.counts]
+    return max(valid) + timedelta(days=contract.shelf_life_days) if valid else None
+
+
+def freshness(over: datetime | None, shelf_life_days: int, now: datetime) -> Freshness:
+    """Judge NOW against the end of a claim's shelf life, which is None when it was never tested under its present
+    contract.
+    """
+    if over is None:
+        return Freshness(word="DUE", reason="it was never tested under its present contract", turn=None)
+    life = timedelta(days=shelf_life_days)
+    if now < over:
+        return Freshness(word="FRESH", reason=f"its shelf life is {shelf_life_days} days", turn=over)
+    if now < over + life:
+        return Freshness(word="DUE", reason=f"its shelf life of {shelf_life_days} days is over", turn=over)
+    return Freshness(word="STALE", reason="due, and not tested for another shelf life", turn=over + life)

@@ -1,0 +1,210 @@
+"""Finds entries by meaning and by words, and says of each hit why it was found.
+
+Meaning: cosine between the question and every passage, an entry ranked by its best passage. Words: FTS5's bm25 over
+the same passages. The two rankings are fused by reciprocal rank (Cormack, Clarke and Büttcher 2009), the words' part
+weighed by the square of how much of the question they cover: a note that shares one common word with a question must
+not pass the note that answers it in other words. The constants are from docs/decisions/0004-search.md.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import text as sql
+from sqlmodel import Session, col, select
+
+from kb.embedding import Embedder
+from kb.models import Claim, ClaimState, Embedding, Entity, Line, Note, Paper, Passage
+
+RANK_CONSTANT = 10
+DEEPEST = 50  # ranks of each list that count
+MOST_TERMS = 12
+_WORD = re.compile(r"\w+")
+_STOP = frozenset(
+    "a about after all also an and any are as at be been but by can could did do does for from had has have how i if in into is it "
+    "its may me more most my no not of on one only or other our out over should so some such than that the their them then there "
+    "these they this to up us was we were what when where whether which while who why will with would you your".split()
+)
+
+
+class Filters(BaseModel):
+    """What a hit must be. A date filter keeps entries whose date may lie in it; a standing filter keeps claims."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kinds: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    standings: tuple[str, ...] = ()
+
+
+class Why(BaseModel):
+    """Why an entry was found. A rank is None where that list did not find it."""
+
+    passage: str
+    terms: tuple[str, ...] = ()
+    meaning_rank: int | None = None
+    words_rank: int | None = None
+    similarity: float | None = None
+
+
+class Hit(BaseModel):
+    """One entry found."""
+
+    kind: str
+    slug: str
+    title: str
+    score: float
+    why: Why
+
+
+class _Found(BaseModel):
+    """One entry's best passage in one list, with what the list knows of it."""
+
+    passage: int
+    value: float
+    terms: tuple[str, ...] = ()
+
+
+def search(session: Session, question: str, embedder: Embedder | None, filters: Filters, limit: int = 10) -> list[Hit]:
+    """The LIMIT entries that answer QUESTION best. Without an EMBEDDER by words alone."""
+    allowed = _allowed(session, filters)
+    by_words = _by_words(session, question, allowed)
+    by_meaning = _by_meaning(session, question, embedder, allowed) if embedder else {}
+    weights = _coverage(session, question, by_words)
+    scores: dict[str, float] = {}
+    for rank, entity_id in enumerate(list(by_meaning)[:DEEPEST], start=1):
+        scores[entity_id] = scores.get(entity_id, 0.0) + 1 / (RANK_CONSTANT + rank)
+    for rank, entity_id in enumerate(list(by_words)[:DEEPEST], start=1):
+        weight = weights[entity_id] ** 2 if embedder else 1.0
+        scores[entity_id] = scores.get(entity_id, 0.0) + weight / (RANK_CONSTANT + rank)
+    best = sorted(scores, key=lambda entity_id: (-scores[entity_id], entity_id))[:limit]
+    ranks = [{entity_id: rank for rank, entity_id in enumerate(ranking, start=1)} for ranking in (by_meaning, by_words)]
+    hits = []
+    for entity_id in best:
+        entity = session.get_one(Entity, entity_id)
+        shown = by_meaning.get(entity_id) or by_words[entity_id]
+        passage = session.get_one(Passage, shown.passage)
+        why = Why(
+            passage=passage.text,
+            terms=by_words[entity_id].terms if entity_id in by_words else (),
+            meaning_rank=ranks[0].get(entity_id),
+            words_rank=ranks[1].get(entity_id),
+            similarity=round(by_meaning[entity_id].value, 4) if entity_id in by_meaning else None,
+        )
+        hits.append(
+            Hit(kind=entity.kind, slug=entity.slug, title=entity.title, score=round(scores[entity_id], 6), why=why)
+        )
+    return hits
+
+
+def _allowed(session: Session, filters: Filters) -> set[str] | None:
+    """The ids that pass the filters; None when there are none."""
+    if filters == Filters():
+        return None
+    query = select(Entity.id)
+    if filters.kinds:
+        query = query.where(col(Entity.kind).in_(filters.kinds))
+    ids = set(session.exec(query))
+    if filters.since or filters.until:
+        ids &= _dated(session, filters)
+    if filters.standings:
+        state = dict(session.exec(select(ClaimState.claim_id, ClaimState.standing)).all())
+        claims = session.exec(select(Claim.id, Claim.documentary)).all()
+        ids &= {
+            claim_id
+            for claim_id, documentary in claims
+            if state.get(claim_id, "DOCUMENTARY" if documentary else "UNTESTED") in filters.standings
+        }
+    return ids
+
+
+def _dated(session: Session, filters: Filters) -> set[str]:
+    ids: set[str] = set()
+    for table in (Note, Line, Claim, Paper):
+        query = select(table.id).where(col(table.date_latest).is_not(None))
+        if filters.since:
+            query = query.where(col(table.date_latest) >= filters.since)
+        if filters.until:
+            query = query.where(col(table.date_earliest) <= filters.until)
+        ids |= set(session.exec(query))
+    return ids
+
+
+def terms_of(question: str) -> list[str]:
+    """The words of QUESTION that are worth looking for, each once."""
+    words = [word.lower() for word in _WORD.findall(question)]
+    return list(dict.fromkeys(word for word in words if word not in _STOP))[:MOST_TERMS]
+
+
+def _by_words(session: Session, question: str, allowed: set[str] | None) -> dict[str, _Found]:
+    """Entities by their best passage under bm25, best first, with the words that matched as they stand there."""
+    terms = terms_of(question)
+    if not terms:
+        return {}
+    rows = session.connection().execute(
+        sql(
+            "SELECT p.entity_id, p.rowid, bm25(passage_text), highlight(passage_text, 0, char(2), char(3)) "
+            "FROM passage_text JOIN passage p ON p.rowid = passage_text.rowid "
+            "WHERE passage_text MATCH :terms ORDER BY bm25(passage_text), p.rowid"
+        ),
+        {"terms": " OR ".join(f'"{term}"' for term in terms)},
+    )
+    found: dict[str, _Found] = {}
+    for entity_id, rowid, rank, marked in rows:
+        if entity_id not in found and (allowed is None or entity_id in allowed):
+            matched = re.findall("\x02(.*?)\x03", marked)
+            found[entity_id] = _Found(
+                passage=rowid, value=-rank, terms=tuple(dict.fromkeys(word.lower() for word in matched))
+            )
+    return found
+
+
+def _coverage(session: Session, question: str, found: dict[str, _Found]) -> dict[str, float]:
+    """How much of the question each entity's words cover: the share of its terms' inverse document frequency."""
+    terms = terms_of(question)
+    if not found:
+        return {}
+    total = session.connection().execute(sql("SELECT count(*) FROM passage")).scalar_one()
+    hits = {
+        term: {
+            row[0]
+            for row in session.connection().execute(
+                sql("SELECT rowid FROM passage_text WHERE passage_text MATCH :term"), {"term": f'"{term}"'}
+            )
+        }
+        for term in terms
+    }
+    weight = {term: math.log((total + 1) / (len(rows) + 0.5)) for term, rows in hits.items()}
+    whole = math.fsum(weight.values()) or 1.0
+    return {
+        entity_id: math.fsum(weight[term] for term in terms if best.passage in hits[term]) / whole
+        for entity_id, best in found.items()
+    }
+
+
+def _by_meaning(session: Session, question: str, embedder: Embedder, allowed: set[str] | None) -> dict[str, _Found]:
+    """Entities by their best passage under the cosine, best first."""
+    query = (
+        select(Passage.entity_id, Passage.rowid, col(Embedding.vector))
+        .join(Embedding, col(Embedding.digest) == col(Passage.digest))
+        .where(Embedding.model == embedder.model)
+        .order_by(col(Passage.rowid))
+    )
+    rows = [row for row in session.exec(query) if allowed is None or row[0] in allowed]
+    if not rows or not question.strip():
+        return {}
+    similarity = np.stack([row[2] for row in rows]) @ embedder.encode([question])[0]
+    found: dict[str, _Found] = {}
+    for index in np.argsort(-similarity, kind="stable"):
+        entity_id, rowid, _ = rows[index]
+        found.setdefault(entity_id, _Found(passage=rowid or 0, value=float(similarity[index])))
+    return found
+
+
+def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
+    """NAMES of kinds as given on a command line, singular or plural."""
+    return tuple(name.rstrip("s") for name in names)

@@ -1,0 +1,20 @@
+"""arXiv ids in both of their forms, without the version."""
+
+import re
+
+_ID = re.compile(
+    r"(?:arxiv:\s*|arxiv\.org/(?:abs|pdf|html)/)?(\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(r"(?:arxiv:\s*|arxiv\.org/(?:abs|pdf|html)/)" + _ID.pattern.split(")?", 1)[1], re.IGNORECASE)
+
+
+def arxiv_id(text: str) -> str | None:
+    """The id that TEXT is, with or without `arXiv:` and a version; None when it is none."""
+    found = _ID.fullmatch(text.strip())
+    return found[1] if found else None
+
+
+def arxiv_ids(text: str) -> tuple[str, ...]:
+    """The ids that TEXT marks as arXiv's, in order, each once."""
+    return tuple(dict.fromkeys(found[1] for found in _MARKED.finditer(text)))

@@ -1,0 +1,58 @@
+"""Small questions that are asked of text: is this the same title, where does this sentence begin, what is a readable
+slug.
+"""
+
+import re
+import unicodedata
+
+from slugify import slugify
+
+_SPACE = re.compile(r"\s+")
+_NOT_WORD = re.compile(r"[^\w\s:]|_")
+# A sentence's end and a new one's capital, a blank line, or the beginning of a list entry, heading or quotation.
+_BOUNDARY = re.compile(r"[.!?]+[)\]\"'”’*]*\s+(?=[\"'“‘(*\[]*[A-Z0-9])|\n\s*\n|\n(?=[-*#>|]|\d+\. )")
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|al|Fig|Eq|Sec|approx|resp|No)|\b[A-Z])\.\s+\Z")
+
+
+def plain(text: str) -> str:
+    """TEXT with one kind of space, composed characters, and no control characters."""
+    composed = unicodedata.normalize("NFC", text)
+    return _SPACE.sub(" ", "".join(c for c in composed if c.isspace() or unicodedata.category(c) != "Cc")).strip()
+
+
+def identity(title: str) -> str:
+    """What makes two titles the same: words and colons, whatever their case, quotes, dashes and punctuation."""
+    folded = unicodedata.normalize("NFKC", title).casefold().replace("-", " ").replace("–", " ").replace("—", " ")
+    return _SPACE.sub(" ", _NOT_WORD.sub("", folded)).strip()
+
+
+def slug(title: str) -> str:
+    """A readable name for addresses, never cut."""
+    return slugify(title) or "untitled"
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Where each sentence of TEXT begins and ends, without the space between them."""
+    spans, begin = [], 0
+    for found in _BOUNDARY.finditer(text):
+        if not _ABBREVIATION.search(text, max(0, found.end() - 12), found.end()):
+            spans.append((begin, found.start() + len(found.group().rstrip())))
+            begin = found.end()
+    spans.append((begin, len(text)))
+    return [(start, stop) for start, stop in spans if text[start:stop].strip()]
+
+
+def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the sentence that holds TEXT[START:END] begins and ends."""
+    touched = [span for span in sentence_spans(text) if span[1] > start and span[0] < end]
+    return (touched[0][0], touched[-1][1]) if touched else (start, end)
+
+
+def sentences(text: str) -> list[str]:
+    """TEXT as its sentences."""
+    return [text[start:stop].strip() for start, stop in sentence_spans(text)]
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of TEXT, without empty ones."""
+    return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]

@@ -1,0 +1,369 @@
+"""What people see in a terminal. Answers go to stdout, everything about how it is going to stderr."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from claims.audit import Audit
+from claims.judge import Judged
+from claims.overview import Record, Row, RunLine
+from claims.runs import Begun, Job
+from claims.verification import Outcome, expected_cpu_seconds
+from kb.importer import Report
+from kb.read import Counts, Linked, View
+from kb.search import Hit
+from stillholds.words import HUES, Mark, day, fresh_mark, mark, marks_of, seconds, with_interval
+from verifiers.measurement import Control
+from verifiers.measurement import Progress as Done
+from verifiers.registry import VERIFIERS, Verifier
+
+
+@cache
+def out() -> Console:
+    """Where answers go."""
+    return Console(highlight=False)
+
+
+@cache
+def notes() -> Console:
+    """Where remarks and progress go."""
+    return Console(stderr=True, highlight=False)
+
+
+def marked(one: Mark) -> Text:
+    """A glyph in its hue, and the word."""
+    text = Text(f"{one.glyph} ", style=HUES[one.hue])
+    return text.append(one.word, style="default" if one.is_lab else HUES[one.hue])
+
+
+def _table(*columns: str, **named: Any) -> Table:
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bright_black", **named)
+    table.show_header = bool(columns)
+    return table
+
+
+# --- the library -----------------------------------------------------------------------------------------------------
+
+
+def report(done: Report) -> None:
+    """What an import did."""
+    for item in done.refused:
+        notes().print(f"[bold]refused[/] {escape(str(item.path))}: it {escape(item.reason)}")
+    for item in done.warnings:
+        notes().print(f"note on {escape(str(item.path))}: {escape(item.reason)}")
+    parts = [f"{len(done.new)} new", f"{len(done.changed)} changed", f"{len(done.unchanged)} unchanged"]
+    if done.refused:
+        parts.append(f"{len(done.refused)} refused")
+    notes().print(f"Pages: {', '.join(parts)}. Entries: {done.entries.created} new, {done.entries.updated} changed.")
+
+
+def counts(found: Counts) -> None:
+    """How much the library holds."""
+    table = _table()
+    for name, value in found.model_dump().items():
+        table.add_row(name, str(value))
+    out().print(table)
+
+
+def hits(found: Sequence[Hit]) -> None:
+    """Search results, each with why it was found."""
+    if not found:
+        notes().print("Nothing was found. Fewer words, or other ones, may help.")
+    for hit in found:
+        why = hit.why
+        reasons = []
+        if why.meaning_rank:
+            reasons.append(f"meaning: rank {why.meaning_rank}, cosine {why.similarity:.2f}")
+        if why.words_rank:
+            reasons.append(f"words: rank {why.words_rank} ({', '.join(why.terms)})")
+        head = (
+            Text(f"{hit.kind:5} ", style="bright_black")
+            .append(hit.title, style="bold")
+            .append(f"  {hit.slug}", style="bright_black")
+        )
+        out().print(
+            Group(
+                head,
+                Padding(Text(why.passage), (0, 0, 0, 6)),
+                Padding(Text("; ".join(reasons), style="bright_black"), (0, 0, 1, 6)),
+            )
+        )
+
+
+def entry(view: View, record: Record | None) -> None:
+    """One entry, whole."""
+    card = view.card
+    facts = [
+        card.kind + (", named only" if card.is_stub else ""),
+        *([view.date] if view.date else []),
+        *([f"arXiv:{view.arxiv}"] if view.arxiv else []),
+    ]
+    out().print(Text(card.title, style="bold"))
+    out().print(Text(f"{' · '.join(facts)} · {card.slug}", style="bright_black"))
+    for part in (view.hook, view.summary if not view.body else "", view.original_title):
+        if part:
+            out().print(Padding(Text(part, style="italic"), (1, 0, 0, 0)))
+    if record is not None:
+        _record(record)
+    if view.body:
+        out().print(Padding(Text(view.body), (1, 0, 0, 0)))
+    _links(view.links)
+
+
+def _links(links: Sequence[Linked]) -> None:
+    if not links:
+        return
+    table = _table("", "", "why")
+    for link in links:
+        way = link.type.replace("_", " ") if link.direction == "out" else f"← {link.type.replace('_', ' ')}"
+        table.add_row(Text(way, style="bright_black"), f"{link.other.label}", Text(link.sentence, style="bright_black"))
+    out().print(Padding(table, (1, 0, 0, 0)))
+
+
+# --- claims and runs -------------------------------------------------------------------------------------------------
+
+
+def claims(rows: Sequence[Row]) -> None:
+    """All claims with standing and freshness."""
+    now = datetime.now(UTC)
+    table = _table("claim", "standing", "beside it", "freshness", "slug")
+    for one in rows:
+        stands, *beside = marks_of(one.standing)
+        table.add_row(
+            one.short or one.title,
+            marked(stands),
+            Group(*map(marked, beside)) if beside else "",
+            marked(fresh_mark(one.freshness, now)) if one.freshness else Text("no contract", style="bright_black"),
+            Text(one.slug, style="bright_black"),
+        )
+    out().print(table if rows else "No claims yet: `stillholds import FOLDER` brings some in.")
+
+
+def _record(record: Record) -> None:
+    past = record.history
+    table = _table()
+    for one in marks_of(past.standing):
+        table.add_row("at this scale" if one.is_lab else "standing", marked(one))
+    table.add_row("", Text(past.standing.reason, style="bright_black"))
+    for reading in past.standing.subjects:
+        if reading.looks:
+            look = reading.looks[-1]
+            table.add_row(
+                reading.subject,
+                f"{look.estimate:.2f} [{look.low:.2f}, {look.high:.2f}], {look.n} units, valid at every look",
+            )
+    if record.freshness:
+        table.add_row("freshness", marked(fresh_mark(record.freshness, datetime.now(UTC))))
+    if past.contract:
+        contract = past.contract
+        table.add_row(
+            "contract",
+            f"version {past.contract_version}: {contract.verifier}, {contract.endpoint} on {', '.join(contract.subjects)}",
+        )
+        for region, span in contract.regions.in_order():
+            table.add_row("", f"{region}: {span}")
+        table.add_row("does not say", contract.does_not_say)
+    out().print(Padding(table, (1, 0, 0, 0)))
+    if record.runs:
+        out().print(Padding(_runs(record.runs), (1, 0, 0, 0)))
+
+
+def _runs(lines: Sequence[RunLine]) -> Table:
+    table = _table("run", "when", "subject", "profile", "", "reason")
+    for line in lines:
+        certified = line.certified or line.verdict is None
+        table.add_row(
+            str(line.number),
+            day(line.at),
+            line.subject,
+            line.profile,
+            marked(mark(line.word, line.tag, certified=certified)),
+            line.reason,
+        )
+    return table
+
+
+def outcomes(found: Sequence[Outcome]) -> None:
+    """What runs gave: for every claim the verdict, then once the numbers and controls that claims share."""
+    shown: set[str | None] = set()
+    for outcome in found:
+        head = marked(mark(outcome.verdict, outcome.tag, certified=outcome.certified))
+        out().print(
+            Text(outcome.claim or f"{outcome.verifier} on {outcome.subject}", style="bold")
+            .append("  ")
+            .append_text(head)
+        )
+        out().print(Padding(Text(outcome.reason), (0, 0, 0, 2)))
+        primary = [judged for judged in outcome.endpoints if judged.primary]
+        out().print(Padding(_endpoints(primary), (0, 0, 1, 2)))
+    for outcome in found:
+        if outcome.endpoints and outcome.run not in shown:
+            shown.add(outcome.run)
+            out().print(
+                f"Measured by {outcome.verifier} on {outcome.subject}, seed {outcome.provenance.seed if outcome.provenance else '?'}:"
+            )
+            out().print(Padding(_endpoints(outcome.endpoints), (0, 0, 1, 2)))
+            out().print(Padding(_controls(outcome.controls), (0, 0, 1, 2)))
+
+
+def _endpoints(judged: Sequence[Judged]) -> Table:
+    table = _table("quantity", "estimate [interval]", "level", "units", "null")
+    for one in judged:
+        table.add_row(one.quantity, with_interval(one), f"{100 * one.level:.3g} %", str(one.n), f"{one.null:g}")
+    return table
+
+
+def _controls(controls: Sequence[Control]) -> Table:
+    table = _table("control", "", "found", "expected", "margin")
+    for one in controls:
+        said = {True: "passed", False: "FAILED", None: "could not run"}[one.passed]
+        table.add_row(
+            one.name,
+            said,
+            "" if one.estimate is None else f"{one.estimate:.3g}",
+            f"{one.target:.3g}",
+            f"{one.margin:.3g}",
+        )
+    return table
+
+
+def audit(found: Audit) -> None:
+    """What an audit recomputed, and what did not agree."""
+    for problem in found.problems:
+        out().print(f"[bold]{escape(problem.where)}[/]: {escape(problem.what)}")
+    said = f"{found.entries} entries of {found.claims} claims, {found.verdicts} verdicts and {found.checkpoints} checkpoints recomputed"
+    out().print(
+        f"{said}: {'all agree' if not found.problems else f'{len(found.problems)} do not agree, the first stands first'}."
+    )
+    out().print(f"head {found.head}", style="bright_black")
+
+
+# --- verifiers -------------------------------------------------------------------------------------------------------
+
+
+def verifiers() -> None:
+    """The verifiers in a table."""
+    table = _table("verifier", "version", "status", "question")
+    for one in VERIFIERS.values():
+        table.add_row(one.name, one.version, one.status, one.question)
+    out().print(table)
+
+
+def verifier(one: Verifier) -> None:
+    """A verifier like a short methods section."""
+    out().print(Text(f"{one.name} {one.version}", style="bold").append(f"  {one.status}", style="bright_black"))
+    for title, text in (
+        ("", one.question),
+        ("Measured", one.measures),
+        ("On", one.on),
+        ("Unit", one.unit),
+        ("Refuted by", one.refuted_by),
+        ("Sources", ", ".join(one.sources)),
+    ):
+        out().print(
+            Padding(
+                Text(f"{title}  " if title else "", style="bright_black").append(text, style="default"), (1, 0, 0, 0)
+            )
+        )
+    for title, lines in (("It does not say", one.does_not_say), ("Controls in every run", one.controls)):
+        out().print(Padding(Text(title, style="bright_black"), (1, 0, 0, 0)))
+        for line in lines:
+            out().print(Padding(Text(f"– {line}"), (0, 0, 0, 2)))
+    table = _table("endpoint", "quantity", "null", "meaning")
+    for spec in one.endpoints:
+        table.add_row(spec.name, spec.quantity, f"{spec.null:g}", spec.meaning)
+    profiles = _table("profile", "units", "CPU-minutes", "says")
+    for name, profile in one.profiles.items():
+        profiles.add_row(name, str(profile.units), f"{profile.cpu_seconds / 60:.1f}", profile.says)
+    out().print(Padding(table, (1, 0, 0, 0)), Padding(profiles, (1, 0, 0, 0)), sep="")
+
+
+# --- while it runs ---------------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """Follows runs with a bar: units done, and the time that is left."""
+
+    def __init__(self, progress: Progress, processes: int) -> None:
+        self._progress, self._processes = progress, processes
+        self._task: TaskID | None = None
+        self._began = 0.0
+
+    def begun(self, job: Job, run: Begun, claims: Sequence[str]) -> None:
+        """Announce a run and what it will cost."""
+        cost = expected_cpu_seconds([job])
+        what = f"{job.verifier} on {job.subject}" + (
+            f", run {run.number}, for {len(claims)} claims" if claims else f", seed {run.seed}"
+        )
+        notes().print(
+            f"{what}: about {cost / 60:.1f} CPU-minutes, {seconds(cost / self._processes)} in {self._processes} processes ({job.profile})."
+        )
+        self._began = time.monotonic()
+        self._task = self._progress.add_task("starting", total=None)
+
+    def progressed(self, done: Done) -> None:
+        """Move the bar; what is left is judged by what the finished part took."""
+        if self._task is not None:
+            spent = time.monotonic() - self._began
+            left = spent / done.done * (done.total - done.done)
+            said = (
+                f"{done.done} of {done.total} done, about {seconds(left)} left" if done.done < done.total else "judging"
+            )
+            self._progress.update(self._task, completed=done.done, total=done.total, description=said)
+
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the bar away."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def watching(jobs: Sequence[Job], processes: int) -> Iterator[Terminal]:
+    """Show runs as they happen; without a terminal only their beginnings."""
+    if not jobs:
+        notes().print("There is nothing to run: no claim named here has a contract.")
+    bar = Progress(
+        BarColumn(24),
+        TextColumn("{task.description}"),
+        console=notes(),
+        transient=True,
+        disable=not notes().is_terminal,
+    )
+    try:
+        with bar:
+            yield Terminal(bar, processes)
+    except KeyboardInterrupt:
+        notes().print("Interrupted: the run that was under way is recorded as ERROR and says nothing about its claims.")
+        raise
+
+
+@contextmanager
+def embedding_progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar over texts that are being embedded."""
+    with Progress(
+        TextColumn("embedding"),
+        BarColumn(24),
+        TextColumn("{task.completed}/{task.total}"),
+        console=notes(),
+        transient=True,
+    ) as bar:
+        task: TaskID | None = None
+
+        def step(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                task = bar.add_task("", total=total)
+            bar.update(task, completed=done)
+
+        yield step

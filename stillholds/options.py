@@ -1,0 +1,56 @@
+"""Turns the words of a command line into values, or says what they may be."""
+
+import difflib
+import secrets
+from collections.abc import Sequence
+from typing import cast, get_args
+
+import typer
+
+from claims.judge import Word
+from claims.standing import StandingWord
+from kb.dates import WrittenDate
+from kb.search import Filters
+from kb.sources.page import Kind
+from verifiers.measurement import Profile
+
+
+def profile(name: str) -> Profile:
+    """One of the three profiles."""
+    return cast(Profile, _one_of(name, get_args(Profile), "profile"))
+
+
+def gate(said: str | None) -> frozenset[str]:
+    """The verdicts of --fail-on, in capitals."""
+    names = [part.strip().upper() for part in (said or "").split(",") if part.strip()]
+    return frozenset(_one_of(name, get_args(Word), "verdict") for name in names)
+
+
+def filters(kinds: Sequence[str], since: str | None, until: str | None, standings: Sequence[str]) -> Filters:
+    """What hits must be."""
+    return Filters(
+        kinds=tuple(_one_of(kind.lower().removesuffix("s"), get_args(Kind), "kind") for kind in kinds),
+        since=_date(since, "--since").earliest if since else None,
+        until=_date(until, "--until").latest if until else None,
+        standings=tuple(_one_of(word.upper(), get_args(StandingWord), "standing") for word in standings),
+    )
+
+
+def seed(given: int | None) -> int:
+    """The seed that was given, or a new one."""
+    return secrets.randbelow(2**52) if given is None else given
+
+
+def _date(text: str, option: str) -> WrittenDate:
+    try:
+        return WrittenDate.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _one_of(name: str, allowed: Sequence[str], what: str) -> str:
+    if name in allowed:
+        return name
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0].lower()}?" if near else f"there is: {', '.join(allowed).lower()}"
+    raise typer.BadParameter(f"no {what} is called {name.lower()!r}; {hint}")

@@ -1,0 +1,1 @@
+"""Pages: queries and drawing only."""

@@ -1,0 +1,46 @@
+"""Two models write, and each reads both: the four mean entropies that every statement about own text is made of."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Generator
+
+from verifiers.lab.sampling import LanguageModel, read, write
+
+
+@dataclass(frozen=True)
+class Crossreading:
+    """E[i, j] in nats: model i reading texts that model j wrote; mean over texts and positions, the first left out."""
+
+    aa: float
+    ab: float
+    ba: float
+    bb: float
+    replay: float  # largest |entropy when written − entropy when the same text was read again|, nats
+
+    @property
+    def log_interaction(self) -> float:
+        """Log G = ½ (log E[a, b] + log E[b, a] − log E[a, a] − log E[b, b]): cancels hard texts and sure models."""
+        return 0.5 * (math.log(self.ab) + math.log(self.ba) - math.log(self.aa) - math.log(self.bb))
+
+    @property
+    def gap(self) -> float:
+        """The same contrast in nats, without logarithms."""
+        return 0.5 * (self.ab + self.ba - self.aa - self.bb)
+
+    @property
+    def own(self) -> float:
+        """Mean entropy on own text, nats."""
+        return 0.5 * (self.aa + self.bb)
+
+
+def crossread(
+    a: LanguageModel, b: LanguageModel, texts: int, length: int, start: int, chance: Generator
+) -> Crossreading:
+    """Let both models write TEXTS texts of LENGTH tokens after START, and both read all of them."""
+    by_a, writing_a = write(a, texts, length, start, chance)
+    by_b, writing_b = write(b, texts, length, start, chance)
+    aa, bb = read(a, by_a), read(b, by_b)
+    replay = max(float((x.entropy - y.entropy).abs().max()) for x, y in ((aa, writing_a), (bb, writing_b)))
+    ab, ba = read(a, by_b), read(b, by_a)
+    return Crossreading(aa.mean_entropy(), ab.mean_entropy(), ba.mean_entropy(), bb.mean_entropy(), replay)

@@ -1,0 +1,65 @@
+"""Weights that never change: the artefacts that controls are run on.
+
+A control needs a known answer and fresh sampling noise only, so its models are trained once and shipped, pinned by
+digest: two pretrained twins of one world (`before a`, `before b`) and one of them after post-training to an own
+entropy of 0.45 nats (`after a`). `python -P -m verifiers.lab.frozen` makes them again; a change of `Decoder` needs
+that, and a new DIGEST.
+"""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+from safetensors.torch import load, save_file
+
+from verifiers.lab import story
+from verifiers.lab.model import Decoder, Shape
+from verifiers.lab.randomness import seeded, stream
+from verifiers.lab.training import PostTraining, Pretraining, Weights, copied, pretrain, reinforce
+
+FILE = Path(__file__).parent / "data" / "story_twins.safetensors"
+DIGEST = "a9265cd637b73ab171c2bf50871b5843f7933a2345d147fc4194f71eb64bab80"
+SHAPE = Shape(story.VOCABULARY, story.LENGTH)
+OWN_ENTROPY = 0.45
+
+
+def model(name: str) -> Decoder:
+    """The frozen model of that name: `before a`, `before b` or `after a`.
+
+    Raises:
+        RuntimeError: when the file is not the one that the code was written for.
+    """
+    content = FILE.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != DIGEST:
+        raise RuntimeError(
+            f"{FILE} has the digest {digest[:12]}…, not {DIGEST[:12]}…: reinstall stillholds, or make it again as its module says"
+        )
+    decoder = Decoder(SHAPE)
+    decoder.load_state_dict(
+        {key.removeprefix(name + "/"): weight for key, weight in load(content).items() if key.startswith(name + "/")}
+    )
+    return decoder
+
+
+def make() -> str:
+    """Train the artefacts, write them to FILE and return the new digest."""
+    world = story.draw(stream("frozen", "world"))
+    tensors: Weights = {}
+    for twin in ("a", "b"):
+        with seeded("frozen", twin):
+            decoder = Decoder(SHAPE)
+        pretrain(decoder, Pretraining(), partial(story.write, world, generator=stream("frozen", twin, "corpus")))
+        tensors |= {f"before {twin}/{name}": weight for name, weight in copied(decoder).items()}
+        if twin == "a":
+            chance = stream("frozen", twin, "post-training")
+            pay = partial(story.reward, world)
+            doses = reinforce(decoder, PostTraining(), pay, [OWN_ENTROPY], story.LENGTH, story.START, chance)
+            tensors |= {f"after {twin}/{name}": weight for name, weight in doses[OWN_ENTROPY].weights.items()}
+    FILE.parent.mkdir(exist_ok=True)
+    save_file(tensors, FILE)
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    print(make())  # noqa: T201 - a tool for whoever changes the decoder

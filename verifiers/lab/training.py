@@ -1,0 +1,143 @@
+"""Pretraining on a world's corpus, and post-training on a reward: two loops that read straight down."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from verifiers.lab.model import Decoder
+from verifiers.lab.sampling import Reading, write
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Next-token training on fresh texts: linear warm-up, then linear decay to zero."""
+
+    steps: int = 700
+    texts: int = 32  # a step
+    warm_up: int = 30
+    matrix_rate: float = 0.03  # Muon, on the matrices inside the blocks
+    other_rate: float = 0.02  # AdamW, on embeddings, head and norms
+
+
+def pretrain(model: Decoder, settings: Pretraining, corpus: Callable[[int], Tensor]) -> None:
+    """Train MODEL in place; CORPUS(n) gives n fresh texts (n, 1 + T) each time it is called."""
+    matrices = [weight for weight in model.blocks.parameters() if weight.ndim == 2]
+    others = [weight for weight in model.parameters() if not any(weight is matrix for matrix in matrices)]
+    muon = Muon(matrices)
+    adam = torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    for step in range(settings.steps):
+        pace = min(1.0, (step + 1) / settings.warm_up) * (1 - step / settings.steps)
+        adam.param_groups[0]["lr"] = settings.other_rate * pace
+        texts = corpus(settings.texts)
+        logits = model(texts[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), texts[:, 1:].flatten())
+        model.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        adam.step()
+        muon.step(settings.matrix_rate * pace)
+
+
+class Muon:
+    """Momentum whose matrix is orthogonalised before each step (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
+
+    Five Newton–Schulz steps in float32, matrices of one shape stacked. `torch.optim.Muon` works matrix by matrix in
+    bfloat16, which takes five times as long on a CPU without bfloat16 units (docs/LOG.md).
+    """
+
+    momentum = 0.95
+
+    def __init__(self, weights: Iterable[nn.Parameter]) -> None:
+        self.groups: dict[tuple[int, ...], list[nn.Parameter]] = {}
+        for weight in weights:
+            self.groups.setdefault(tuple(weight.shape), []).append(weight)
+        self.averages = {shape: torch.zeros(len(group), *shape) for shape, group in self.groups.items()}
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move every weight by RATE against its orthogonalised, Nesterov-averaged gradient."""
+        for (rows, columns), group in self.groups.items():
+            gradient = torch.stack([weight.grad for weight in group if weight.grad is not None])
+            average = self.averages[rows, columns].lerp_(gradient, 1 - self.momentum)
+            direction = orthogonalised(gradient.lerp(average, self.momentum))
+            for weight, update in zip(group, direction, strict=True):
+                weight.sub_(update, alpha=rate * max(1.0, rows / columns) ** 0.5)
+
+
+def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+    """The nearest matrices with singular values near 1, for a stack (M, R, C), by the quintic Newton–Schulz
+    iteration.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    orthogonal: Tensor = x.mT if tall else x
+    return orthogonal
+
+
+@dataclass(frozen=True)
+class PostTraining:
+    """REINFORCE with the batch's mean as baseline (Williams 1992), one Adam update a batch, no KL and no entropy
+    term.
+    """
+
+    texts: int = 64  # a step
+    rate: float = 1e-3
+    gradient_norm: float = 1.0
+    longest: int = 400  # steps after which a dose that was not reached stays out of reach
+
+
+@dataclass(frozen=True)
+class Dose:
+    """The weights at the first step whose batch had a mean own entropy below the one asked for."""
+
+    weights: Weights
+    step: int
+    reward: float  # of that batch
+
+
+def reinforce(
+    model: Decoder,
+    settings: PostTraining,
+    reward: Callable[[Tensor], Tensor],
+    own_entropies: Iterable[float],
+    length: int,
+    start: int,
+    generator: Generator,
+) -> dict[float, Dose]:
+    """Post-train MODEL in place until its own text is as sure as asked; return the doses that it reached, by own
+    entropy.
+
+    The stop looks at the entropy of the batch just written, so a dose is met a little early or late; re-measure it.
+    """
+    adam = torch.optim.Adam(model.parameters(), lr=settings.rate, fused=True)
+    left = sorted(own_entropies, reverse=True)
+    reached: dict[float, Dose] = {}
+    for step in range(settings.longest + 1):
+        texts, reading = write(model, settings.texts, length, start, generator)
+        rewards = reward(texts)
+        while left and reading.mean_entropy() < left[0]:
+            reached[left.pop(0)] = Dose(copied(model), step, float(rewards.mean()))
+        if not left:
+            break
+        advantage = rewards - rewards.mean()
+        texts = texts.clone()  # written in inference mode; autograd needs a tensor of its own
+        surprise = Reading.of(model(texts[:, :-1]), texts[:, 1:]).surprise  # (B, T)
+        loss = (advantage[:, None] * surprise).sum(-1).mean()
+        model.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
+        adam.step()
+    return reached
+
+
+def copied(model: Decoder) -> Weights:
+    """The weights as they are now, safe from later updates."""
+    return {name: weight.detach().clone() for name, weight in model.state_dict().items()}
