@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from claims.errors import BadContract
 from verifiers.measurement import Scale, SubjectRef, Value
@@ -61,13 +69,8 @@ class Span(Value):
 
 
 def _spans(value: Any) -> Any:
-    if isinstance(value, str):
-        return [Span.parse(value)]
-    return (
-        [Span.parse(part) if isinstance(part, str) else part for part in value]
-        if isinstance(value, list | tuple)
-        else value
-    )
+    parts = value if isinstance(value, list | tuple) else [value]
+    return [part if isinstance(part, Span | dict) else Span.parse(str(part)) for part in parts]
 
 
 Spans = Annotated[tuple[Span, ...], BeforeValidator(_spans)]
@@ -107,11 +110,22 @@ class Regions(Value):
         return "SMALLER" if span.high is not None and span.high <= lowest else "LARGER"
 
 
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class UnitRule(Value):
     """How many units a run draws, and how many there must be before anything is said."""
 
-    per_run: Annotated[int, Field(ge=TRAINED_UNITS)]
+    per_run: Annotated[int, Field(ge=TRAINED_UNITS, le=1000)]
     first_look: Annotated[int, Field(ge=TRAINED_UNITS)]
+
+    @model_validator(mode="after")
+    def _a_run_can_decide(self) -> Self:
+        if self.first_look > self.per_run:
+            raise ValueError(
+                f"the first look needs {self.first_look} units and a run draws {self.per_run}: no run could decide"
+            )
+        return self
 
 
 class Budget(Value):
@@ -124,9 +138,9 @@ class Budget(Value):
 class Regime(Value):
     """What the claim speaks of."""
 
-    stage: str
+    stage: Words
     size: Annotated[Span, BeforeValidator(lambda value: Span.parse(value) if isinstance(value, str) else value)]
-    domain: str
+    domain: Words
 
 
 class Contract(Value):
@@ -142,7 +156,7 @@ class Contract(Value):
     parameters: dict[str, FiniteFloat]
     subjects: Annotated[tuple[str, ...], Field(min_length=1)]
     regime: Regime
-    does_not_say: Annotated[str, Field(min_length=1)]
+    does_not_say: Words
     layer: Literal["paper", "note", "line"] = "note"
     level: Annotated[float, Field(ge=0.8, lt=1)] = 0.95
     shelf_life_days: Annotated[int, Field(ge=1)] = 30
@@ -185,6 +199,9 @@ class Contract(Value):
         ]
         if self.scale == "log" and min(said) <= 0:
             raise ValueError(f"{min(said):g} has no logarithm: ratios are above 0")
+        promised = [span for span in self.regions.holds if span.low is None or span.low < self.design_effect]
+        if not any(span.high is None or self.design_effect < span.high for span in promised):
+            raise ValueError(f"the design effect {self.design_effect:g} lies outside HOLDS, where power is promised")
         return self
 
 
@@ -198,12 +215,13 @@ def contract_from(written: Mapping[str, Any]) -> Contract:
         verifier = find(str(_needed(written, "verifier")))
         endpoint = verifier.endpoint(str(_needed(written, "endpoint")))
         _needed(written, "unit")
-        subjects = written.get("subjects", list(verifier.subjects))
+        _not_twice(written)
+        subjects = _as_list(written.get("subjects", verifier.subjects))
         for subject in subjects:
-            find_subject(SubjectRef.parse(str(subject)), verifier)
+            find_subject(SubjectRef.parse(subject), verifier)
         completed = {
             **written,
-            "subjects": tuple(map(str, subjects)),
+            "subjects": subjects,
             "parameters": verifier.checked(written.get("parameters", {})),
             "scale": endpoint.scale,
             "null": endpoint.null,
@@ -224,6 +242,16 @@ def _needed(written: Mapping[str, Any], key: str) -> Any:
             + (": how many units a run draws (per_run) and the first look needs (first_look)" if key == "unit" else "")
         )
     return written[key]
+
+
+def _not_twice(written: Mapping[str, Any]) -> None:
+    for key in ("scale", "null"):
+        if key in written:
+            raise BadContract(f"says {key}, which belongs to the endpoint and comes from the verifier: leave it out")
+
+
+def _as_list(subjects: Any) -> tuple[str, ...]:
+    return (subjects,) if isinstance(subjects, str) else tuple(map(str, subjects))
 
 
 def _check_noise(contract: Contract, endpoint: EndpointSpec) -> None:

@@ -48,12 +48,13 @@ def history(session: Session, claim_id: str) -> History:
 def contracts(entries: Sequence[Entry]) -> dict[str, Contract]:
     """Every contract version in a chain, by its digest."""
     events = [entry.event for entry in entries if isinstance(entry.event, ContractSet)]
-    return {event.contract_digest: Contract.model_validate(event.contract) for event in events}
+    return {event.contract_digest: Contract.model_validate(event.contract) for event in events if event.contract}
 
 
 def current_contract(entries: Sequence[Entry]) -> Contract | None:
-    """The newest contract in a chain."""
-    return next(reversed(contracts(entries).values()), None)
+    """The newest contract in a chain; None before the first, and after it was taken away."""
+    newest = next((entry.event for entry in reversed(entries) if isinstance(entry.event, ContractSet)), None)
+    return Contract.model_validate(newest.contract) if newest and newest.contract else None
 
 
 def past_run(entry: Entry, event: VerdictGiven) -> PastRun:
@@ -69,6 +70,7 @@ def past_run(entry: Entry, event: VerdictGiven) -> PastRun:
         word=event.verdict.word,
         tag=event.verdict.tag,
         units=event.units,
+        cap=event.cap,
         noise_floor=event.noise_floor,
     )
 

@@ -1,6 +1,7 @@
 """From a contract and a measurement to a verdict: pure, and the same today as when the audit asks again."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from claims.contract import Contract, Span
@@ -79,13 +80,15 @@ def _before_the_interval(contract: Contract, measurement: Measurement) -> Readin
     if measurement.profile == "smoke":
         return Reading(word="INCONCLUSIVE", reason="a smoke run only shows that the pipeline works")
     primary = next(endpoint for endpoint in measurement.findings.endpoints if endpoint.name == contract.endpoint)
-    units = sum(value is not None for value in primary.values)
-    if units < contract.unit.first_look:
-        gaps = (
-            f"; {len(primary.missing)} gave no value: {next(iter(primary.missing.values()))}" if primary.missing else ""
-        )
+    if len(primary.missing) == len(primary.values):
         return Reading(
-            word="INCONCLUSIVE", reason=f"{units} units, and the contract asks for {contract.unit.first_look}{gaps}"
+            word="INCONCLUSIVE",
+            reason=f"no unit gave a value: {next(iter(primary.missing.values()), 'none was drawn')}",
+        )
+    if len(primary.values) < contract.unit.first_look:
+        return Reading(
+            word="INCONCLUSIVE",
+            reason=f"{len(primary.values)} units, and the contract asks for {contract.unit.first_look}",
         )
     return None
 
@@ -94,7 +97,7 @@ def _read(contract: Contract, primary: Endpoint) -> Reading:
     """Units without a value count as each of their caps in turn, and decide only if both agree."""
     readings = []
     for cap in primary.cap if primary.missing else primary.cap[:1]:
-        values = capped(primary, instead_of_missing=cap)
+        values = filled(primary.values, primary.cap, cap)
         if stats.standard_deviation(values) == 0:
             return Reading(
                 word="INCONCLUSIVE", reason="all units have the same value, so there is no spread to judge by"
@@ -108,11 +111,14 @@ def _read(contract: Contract, primary: Endpoint) -> Reading:
     return readings[0]
 
 
-def capped(endpoint: Endpoint, instead_of_missing: float | None = None) -> list[float]:
-    """The values of an endpoint's units inside its caps; missing ones left out, or set to INSTEAD_OF_MISSING."""
-    low, high = endpoint.cap
-    values = [instead_of_missing if value is None else value for value in endpoint.values]
-    return [min(max(value, low), high) for value in values if value is not None]
+def capped(endpoint: Endpoint) -> list[float]:
+    """The values of an endpoint's units inside its caps, missing ones left out."""
+    return filled([value for value in endpoint.values if value is not None], endpoint.cap, math.nan)
+
+
+def filled(values: Sequence[float | None], cap: tuple[float, float], instead_of_missing: float) -> list[float]:
+    """VALUES inside their caps, and INSTEAD_OF_MISSING where a unit gave none."""
+    return [instead_of_missing if value is None else min(max(value, cap[0]), cap[1]) for value in values]
 
 
 def place(contract: Contract, interval: stats.Interval) -> Reading:

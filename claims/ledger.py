@@ -24,11 +24,11 @@ START = "0" * 64  # what the first entry of a chain has before it
 
 
 class ContractSet(Value):
-    """A contract version, before any run that uses it."""
+    """A contract version, before any run that uses it; None when the claim's page took its contract away."""
 
     kind: Literal["contract"] = "contract"
     version: int
-    contract: dict[str, Any]
+    contract: dict[str, Any] | None
     contract_digest: str
 
 
@@ -59,7 +59,8 @@ class VerdictGiven(Value):
     verifier_code: str
     measurement_digest: str
     certificate: str | None
-    units: tuple[float, ...]
+    units: tuple[float | None, ...]  # of the primary endpoint, on the scale of analysis
+    cap: tuple[float, float]
     noise_floor: float
     verdict: Verdict
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from claims import ledger
 from claims.contract import contract_from
@@ -13,8 +13,8 @@ from claims.errors import BadContract
 from claims.history import refresh
 from claims.ledger import ContractSet, digest_of_contract
 from kb.errors import PageError
-from kb.importer import Refused, Report, put, read_all
-from kb.models import Claim, Library
+from kb.importer import Report, put, read_all
+from kb.models import Claim, ClaimState, Library
 from kb.sources.page import Page
 from kb.store import Store
 
@@ -56,27 +56,25 @@ def check(page: Page) -> None:
 
 
 def record_contracts(session: Session, now: datetime) -> None:
-    """Write every contract that pages now say and the ledger does not into its claim's chain, as a new version."""
-    moved = []
-    for claim_id, written in session.exec(
-        select(Claim.id, Claim.contract).where(col(Claim.contract).is_not(None)).order_by(Claim.id)
-    ):
-        if _record(session, claim_id, written, now):
-            moved.append(claim_id)
+    """Write every contract that pages say otherwise than the ledger into its claim's chain, as a new version."""
+    known = set(session.exec(select(ClaimState.claim_id)))
+    claims = session.exec(select(Claim.id, Claim.contract).order_by(Claim.id)).all()
+    moved = [
+        claim_id
+        for claim_id, written in claims
+        if (written or claim_id in known) and _record(session, claim_id, written, now)
+    ]
     if moved:
         ledger.seal(session, moved, now)
 
 
-def _record(session: Session, claim_id: str, written: Mapping[str, Any], now: datetime) -> bool:
-    contract = contract_from(written)
+def _record(session: Session, claim_id: str, written: Mapping[str, Any] | None, now: datetime) -> bool:
+    contract = contract_from(written) if written else None
     versions = [entry.event for entry in ledger.entries(session, claim_id) if isinstance(entry.event, ContractSet)]
     digest = digest_of_contract(contract)
     if versions and versions[-1].contract_digest == digest:
         return False
-    event = ContractSet(version=len(versions) + 1, contract=contract.model_dump(mode="json"), contract_digest=digest)
-    ledger.append(session, claim_id, event, now)
+    said = contract.model_dump(mode="json") if contract else None
+    ledger.append(session, claim_id, ContractSet(version=len(versions) + 1, contract=said, contract_digest=digest), now)
     refresh(session, claim_id)
     return True
-
-
-__all__ = ["Refused", "Report", "bring_in", "check", "create", "record_contracts"]

@@ -26,6 +26,7 @@ def plan(verifier: str, subject: str, profile: Profile) -> tuple[Job, Contract]:
         parameters=contract.parameters,
         profile=profile,
         claims=(),
+        units=contract.unit.per_run,
         wall_seconds=contract.budget.wall_seconds,
         memory_mb=contract.budget.memory_mb,
     )
@@ -41,6 +42,7 @@ def measure(job: Job, contract: Contract, seed: int, means: Means, watcher: Watc
         seed=seed,
         profile=job.profile,
         parameters=job.parameters,
+        units=job.units,
         processes=means.processes,
         cache=means.cache,
         memory_mb=job.memory_mb,

@@ -11,9 +11,10 @@ from sqlmodel import Session, col, select
 
 from claims import ledger
 from claims.contract import Contract
-from claims.history import History, history
+from claims.history import History, contracts, history
 from claims.judge import Tag, Verdict
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
+from claims.regime import differences
 from claims.runs import DIED, is_alive
 from claims.standing import Freshness, Standing, fresh_until, freshness
 from kb.models import Claim, ClaimState, Entity, Run
@@ -46,6 +47,7 @@ class RunLine(Value):
     subject: str
     profile: str
     contract_digest: str
+    differences: tuple[str, ...]  # between the subject and what the claim speaks of
     word: str
     tag: Tag | None
     reason: str
@@ -148,10 +150,13 @@ def _lines(session: Session, past: History) -> list[RunLine]:
     """
     ends = {entry.event.run: entry.event for entry in past.entries if isinstance(entry.event, VerdictGiven | RunFailed)}
     begun = [(entry.event, entry.at) for entry in past.entries if isinstance(entry.event, RunStarted)]
-    return [_line(session, event, at, ends.get(event.run)) for event, at in begun]
+    known = contracts(past.entries)
+    return [_line(session, event, at, ends.get(event.run), known[event.contract_digest]) for event, at in begun]
 
 
-def _line(session: Session, started: RunStarted, at: datetime, ended: VerdictGiven | RunFailed | None) -> RunLine:
+def _line(
+    session: Session, started: RunStarted, at: datetime, ended: VerdictGiven | RunFailed | None, contract: Contract
+) -> RunLine:
     word, reason = "RUNNING", "under way"
     if isinstance(ended, VerdictGiven):
         word, reason = ended.verdict.word, ended.verdict.reason
@@ -167,6 +172,7 @@ def _line(session: Session, started: RunStarted, at: datetime, ended: VerdictGiv
         subject=started.subject,
         profile=started.profile,
         contract_digest=started.contract_digest,
+        differences=differences(contract.regime, started.subject),
         word=word,
         tag=given.verdict.tag if given else None,
         reason=reason,

@@ -2,7 +2,7 @@
 
 from claims.contract import Regime
 from verifiers.measurement import Value
-from verifiers.registry import SubjectFacts
+from verifiers.registry import SUBJECTS, SubjectFacts
 
 
 class Distance(Value):
@@ -31,6 +31,15 @@ def distance(regime: Regime, subject: SubjectFacts) -> Distance:
     if subject.stage.casefold() != regime.stage.casefold():
         differences.append(f"{subject.stage} against {regime.stage}")
     return Distance(differences=tuple(differences))
+
+
+def differences(regime: Regime, subject: str) -> tuple[str, ...]:
+    """Every way in which the subject of that name lies outside REGIME."""
+    return (
+        distance(regime, SUBJECTS[subject]).differences
+        if subject in SUBJECTS
+        else ("a subject that is not known here",)
+    )
 
 
 def count(parameters: float) -> str:

@@ -10,7 +10,7 @@ from sqlmodel import Session, func, select
 from claims import ledger
 from claims.contract import Contract
 from claims.history import contracts, current_contract, refresh
-from claims.judge import capped, judge
+from claims.judge import judge
 from claims.ledger import RunFailed, RunStarted, VerdictGiven, digest_of_contract
 from kb.models import Library, Run
 from kb.store import Store
@@ -28,6 +28,7 @@ class Job(Value):
     parameters: dict[str, float]
     profile: Profile
     claims: tuple[str, ...]  # ids
+    units: int  # of a standard run: the most that one of its claims asks for
     wall_seconds: float
     memory_mb: int
 
@@ -65,6 +66,7 @@ def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> li
             parameters=members[0][1].parameters,
             profile=profile,
             claims=tuple(claim_id for claim_id, _ in members),
+            units=max(contract.unit.per_run for _, contract in members),
             wall_seconds=min(contract.budget.wall_seconds for _, contract in members),
             memory_mb=min(contract.budget.memory_mb for _, contract in members),
         )
@@ -91,7 +93,7 @@ def begin(store: Store, job: Job, now: datetime) -> Begun:
             host=socket.gethostname(),
             pid=me.pid,
             pid_started=me.create_time(),
-            total=verifier.profiles[job.profile].units + 1,  # and the controls
+            total=units_drawn(job) + 1,  # and the controls
             started_at=now,
             seen_at=now,
         )
@@ -114,6 +116,20 @@ def begin(store: Store, job: Job, now: datetime) -> Begun:
             refresh(session, claim_id)
         ledger.seal(session, job.claims, now)
         return Begun(id=run.id, number=run.number, seed=seed)
+
+
+def units_drawn(job: Job) -> int:
+    """How many units a job draws: a smoke run always the same few, a thorough one in proportion to a standard one."""
+    profiles = find(job.verifier).profiles
+    if job.profile == "smoke":
+        return profiles["smoke"].units
+    return round(job.units * profiles[job.profile].units / profiles["standard"].units)
+
+
+def expected_cpu_seconds(job: Job) -> float:
+    """What a job will cost, by what its profile cost when last measured."""
+    profile = find(job.verifier).profiles[job.profile]
+    return profile.cpu_seconds * units_drawn(job) / profile.units
 
 
 def seed_of(library_id: str, stream: str, number: int) -> int:
@@ -185,7 +201,8 @@ def given(contract: Contract, measured: Measurement, digest: str, run_id: str, n
         verifier_code=measured.provenance.code_digest,
         measurement_digest=digest,
         certificate=None,
-        units=tuple(capped(primary)),
+        units=primary.values,
+        cap=primary.cap,
         noise_floor=primary.noise_floor,
         verdict=judge(contract, measured),
     )

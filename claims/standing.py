@@ -12,11 +12,10 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from claims.contract import Contract
-from claims.judge import DECIDED, Reading, Tag, Word, place
-from claims.regime import distance
+from claims.judge import DECIDED, Reading, Tag, Word, filled, place
+from claims.regime import differences
 from verifiers import stats
 from verifiers.measurement import Value
-from verifiers.registry import SUBJECTS
 
 StandingWord = Literal["HOLDS", "WEAKENED", "REFUTED", "CONTESTED", "OPEN", "UNTESTED", "DOCUMENTARY"]
 ScaleWord = Literal["REPRODUCED", "REPRODUCED SMALLER", "REPRODUCED LARGER", "NOT REPRODUCED", "OPEN"]
@@ -37,7 +36,8 @@ class PastRun(Value):
     certified: bool
     word: Word
     tag: Tag | None
-    units: tuple[float, ...]
+    units: tuple[float | None, ...]
+    cap: tuple[float, float]
     noise_floor: float
 
     @property
@@ -72,9 +72,16 @@ class SubjectReading(Value):
     @property
     def at_scale(self) -> ScaleWord:
         """The same in the words for a subject outside the regime."""
-        if self.word == "WEAKENED":
-            return "REPRODUCED LARGER" if self.tag == "LARGER" else "REPRODUCED SMALLER"
-        return {"HOLDS": "REPRODUCED", "REFUTED": "NOT REPRODUCED"}.get(self.word, "OPEN")  # type: ignore[return-value]
+        return at_scale(self.word, self.tag)
+
+
+def at_scale(word: str, tag: Tag | None) -> ScaleWord:
+    """A reading in the words for a subject outside the regime: it may not sound like a verdict on the claim."""
+    if word == "HOLDS":
+        return "REPRODUCED"
+    if word == "WEAKENED":
+        return "REPRODUCED LARGER" if tag == "LARGER" else "REPRODUCED SMALLER"
+    return "NOT REPRODUCED" if word == "REFUTED" else "OPEN"
 
 
 class Standing(Value):
@@ -134,7 +141,7 @@ def _decide(
         said = f"{so_far[0].n} units so far, but {contract.verifier} has no certificate, so they decide nothing"
         return "OPEN", None, said
     if outside:
-        return "UNTESTED", None, f"no run in its own regime; what ran differs: {'; '.join(outside[0].differences)}"
+        return "UNTESTED", None, "no run in its own regime"
     return "UNTESTED", None, "no run yet"
 
 
@@ -142,31 +149,45 @@ def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectRe
     """The newest sample of SUBJECT: the runs since the verifier's code last changed."""
     valid = [run for run in runs if run.counts]
     newest = [run for run in valid if run.verifier_code == valid[-1].verifier_code]
-    units: list[float] = []
     looks: list[Look] = []
     reading = Reading(word="INCONCLUSIVE", reason="no run yet")
-    for run in newest:
-        units += run.units
-        if len(units) < contract.unit.first_look or stats.standard_deviation(units) == 0:
-            reading = Reading(word="INCONCLUSIVE", reason=f"{len(units)} units, too few or too equal to be read")
-            continue
-        interval = stats.lai_sequence(units, contract.unit.first_look, contract.level).widened(run.noise_floor)
-        reading = place(contract, interval)
-        shown = (contract.shown(value) for value in (interval.low, interval.estimate, interval.high))
-        looks.append(Look(run=run.number, n=len(units), **dict(zip(("low", "estimate", "high"), shown, strict=True))))
+    for number in range(1, len(newest) + 1):
+        reading, look = _look(contract, newest[:number])
+        looks += [look] if look else []
     return SubjectReading(
         subject=subject,
-        differences=distance(contract.regime, SUBJECTS[subject]).differences
-        if subject in SUBJECTS
-        else ("unknown subject",),
+        differences=differences(contract.regime, subject),
         certified=bool(newest) and all(run.certified for run in newest),
         runs=len(newest),
-        n=len(units),
+        n=sum(len(run.units) for run in newest),
         word=reading.word if reading.word in DECIDED else "OPEN",
         tag=reading.tag,
         reason=reading.reason,
         looks=tuple(looks),
     )
+
+
+def _look(contract: Contract, runs: Sequence[PastRun]) -> tuple[Reading, Look | None]:
+    """The sequence after RUNS. A unit without a value counts as each of its caps in turn, and decides only if both agree."""
+    newest, drawn = runs[-1], sum(len(run.units) for run in runs)
+    if drawn < contract.unit.first_look:
+        return Reading(
+            word="INCONCLUSIVE", reason=f"{drawn} units, and the first look needs {contract.unit.first_look}"
+        ), None
+    intervals, readings = [], []
+    for side in (0, 1):
+        units = [value for run in runs for value in filled(run.units, run.cap, run.cap[side])]
+        if stats.standard_deviation(units) == 0:
+            return Reading(word="INCONCLUSIVE", reason="all units have the same value: no spread to judge by"), None
+        interval = stats.lai_sequence(units, contract.unit.first_look, contract.level).widened(newest.noise_floor)
+        intervals.append(interval)
+        readings.append(place(contract, interval))
+    low, high = (contract.shown(value) for value in (intervals[0].low, intervals[1].high))
+    estimate = contract.shown((intervals[0].estimate + intervals[1].estimate) / 2)
+    look = Look(run=newest.number, n=drawn, low=low, estimate=estimate, high=high)
+    if (readings[0].word, readings[0].tag) != (readings[1].word, readings[1].tag):
+        return Reading(word="INCONCLUSIVE", reason="units gave no value, and what they might have been decides"), look
+    return readings[0], look
 
 
 class Freshness(Value):

@@ -11,9 +11,10 @@ from sqlmodel import Session, col, select
 
 from claims import ledger, runs, worker
 from claims.errors import NoContract
-from claims.history import current_contract
+from claims.history import contracts, current_contract
 from claims.judge import Judged, Tag, Verdict, Word
-from claims.ledger import RunFailed, VerdictGiven
+from claims.ledger import RunFailed, RunStarted, VerdictGiven
+from claims.regime import differences
 from claims.runs import Begun, Job
 from claims.standing import freshness
 from kb.models import ClaimState, Entity
@@ -29,7 +30,6 @@ from verifiers.measurement import (
     SubjectRef,
     Value,
 )
-from verifiers.registry import find
 
 Clock = Callable[[], datetime]
 
@@ -43,6 +43,7 @@ class Outcome(Value):
     verdict: Word
     tag: Tag | None
     reason: str
+    differences: tuple[str, ...] = ()  # between the subject and what the claim speaks of: the verdict is on the subject
     certified: bool = False
     endpoints: tuple[Judged, ...]
     controls: tuple[Control, ...]
@@ -133,6 +134,7 @@ def _one(store: Store, job: Job, means: Means, watcher: Watcher) -> list[Outcome
             seed=run.seed,
             profile=job.profile,
             parameters=job.parameters,
+            units=job.units,
             processes=means.processes,
             cache=means.cache,
             memory_mb=job.memory_mb,
@@ -155,11 +157,15 @@ def outcomes_of(store: Store, run_id: str, job: Job) -> list[Outcome]:
 
 
 def _outcome(session: Session, claim_id: str, run_id: str, job: Job) -> Outcome:
-    events = [
-        entry.event for entry in ledger.entries(session, claim_id) if isinstance(entry.event, VerdictGiven | RunFailed)
-    ]
-    event = next(event for event in events if event.run == run_id)
-    named = {"claim": session.get_one(Entity, claim_id).slug, "run": run_id, "number": event.number}
+    chain = ledger.entries(session, claim_id)
+    event = next(e.event for e in chain if isinstance(e.event, VerdictGiven | RunFailed) and e.event.run == run_id)
+    started = next(e.event for e in chain if isinstance(e.event, RunStarted) and e.event.run == run_id)
+    named = {
+        "claim": session.get_one(Entity, claim_id).slug,
+        "run": run_id,
+        "number": event.number,
+        "differences": differences(contracts(chain)[started.contract_digest].regime, job.subject),
+    }
     if isinstance(event, RunFailed):
         return outcome_of(job, Failure(reason=event.reason), None).model_copy(update=named)
     measured = ledger.measurement(session, event.measurement_digest)
@@ -181,8 +187,3 @@ def outcome_of(job: Job, measured: Measurement | Failure, verdict: Verdict | Non
         controls=given.controls,
         provenance=None if isinstance(measured, Failure) else measured.provenance,
     )
-
-
-def expected_cpu_seconds(jobs: Sequence[Job]) -> float:
-    """What jobs will cost, by what they cost when last measured."""
-    return sum(find(job.verifier).profiles[job.profile].cpu_seconds for job in jobs)

@@ -28,11 +28,20 @@ KIND_ORDER: tuple[Kind, ...] = ("note", "line", "claim", "paper")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A current page, by the id of its version; `key` orders pages whatever order they came in."""
+    """A current page, by the id of its version; `key` orders pages whatever order they came in.
+
+    `former` are titles that earlier versions of the page had: what still links to them means this page.
+    """
 
     version_id: str
     key: str
     page: Page
+    former: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything but its title that the page may be linked by."""
+        return (*self.page.names, *self.former)
 
 
 @dataclass
@@ -136,12 +145,18 @@ def catalogue(sheets: Iterable[Sheet]) -> Catalog:
 def _edges(sheets: list[Sheet], names: "_Names") -> Iterator[Edge]:
     for sheet in sheets:
         own = names.root(names.of_page(sheet.page))
-        ends: list[str] = [names.root(names.of_ref(ref)) for ref in sheet.page.refs]
-        for position, link in enumerate(sheet.page.links):
-            source = own if link.source is None else ends[link.source]
-            target = own if link.target is None else ends[link.target]
+        ends = [names.root(names.of_ref(ref)) for ref in sheet.page.refs]
+        pairs = [
+            (own if link.source is None else ends[link.source], own if link.target is None else ends[link.target])
+            for link in sheet.page.links
+        ]
+        said = {pair: link.type for pair, link in zip(pairs, sheet.page.links, strict=True) if link.type}
+        for position, ((source, target), link) in enumerate(zip(pairs, sheet.page.links, strict=True)):
             if source != target:
-                meaning = link.type or MEANING.get((_kind(source), _kind(target)), "relates")
+                # A wikilink means what the front matter says of the same two entries, else what their kinds say.
+                meaning = (
+                    link.type or said.get((source, target)) or MEANING.get((_kind(source), _kind(target)), "relates")
+                )
                 yield Edge(
                     source, target, meaning, link, own if link.start is not None else None, sheet.version_id, position
                 )
@@ -168,16 +183,16 @@ class _Names:
     def __init__(self, sheets: list[Sheet]) -> None:
         self._parent: dict[str, str] = {}
         refs = [ref for sheet in sheets for ref in sheet.page.refs]
-        for sheet in sheets:
-            own = self._add(self.of_page(sheet.page))
-            for name in sheet.page.names:
-                self._join(own, self._add(f"{sheet.page.kind}:{identity(name)}"))
+        self._join_names(sheets)
         self._by_text = _unambiguous(
             (identity(ref.summary), f"note:{identity(ref.title)}")
             for ref in refs
             if ref.kind == "note" and ref.title and ref.summary
         )
-        self._by_name = {identity(ref.title): self.of_ref(ref) for ref in refs if ref.kind and ref.title}
+        self._by_name = {
+            identity(ref.title).partition(":")[0]: self.of_ref(ref) for ref in refs if ref.kind == "paper" and ref.title
+        }
+        self._by_name |= {identity(ref.title): self.of_ref(ref) for ref in refs if ref.kind and ref.title}
         for kind in reversed(KIND_ORDER):  # what comes last wins: notes before lines, claims and papers
             for sheet in (sheet for sheet in sheets if sheet.page.kind == kind):
                 self._by_name |= dict.fromkeys(
@@ -187,16 +202,14 @@ class _Names:
             key = self._add(self.of_ref(ref))
             if ref.kind == "paper" and ref.arxiv and ref.title:
                 self._join(key, self._add(f"paper:title:{identity(ref.title)}"))
-        self._join_papers(sheets)
+        self._join_papers()
 
     def of_page(self, page: Page) -> str:
-        if page.kind == "paper" and page.arxiv:
-            return f"paper:arxiv:{page.arxiv}"
-        return f"paper:title:{identity(page.title)}" if page.kind == "paper" else f"{page.kind}:{identity(page.title)}"
+        return f"paper:arxiv:{page.arxiv}" if page.arxiv else _key(page.kind, page.title)
 
     def of_ref(self, ref: Ref) -> str:
         if ref.kind == "paper":
-            return f"paper:arxiv:{ref.arxiv}" if ref.arxiv else f"paper:title:{identity(ref.title or '')}"
+            return f"paper:arxiv:{ref.arxiv}" if ref.arxiv else _key("paper", ref.title or "")
         if ref.kind is None:
             return self._by_name.get(identity(ref.title or ""), f"note:{identity(ref.title or '')}")
         if ref.title:
@@ -220,13 +233,19 @@ class _Names:
         if not all(root.startswith("paper:arxiv:") for root in set(roots)) or roots[0] == roots[1]:
             self._parent[roots[1]] = roots[0]  # `paper:arxiv:` sorts first, so that a group with an id is known by it
 
-    def _join_papers(self, sheets: list[Sheet]) -> None:
-        """A short title means the one longer title that begins with it and a colon; if several do, it means none of
-        them.
-        """
+    def _join_names(self, sheets: list[Sheet]) -> None:
+        """A page's other names mean it too, unless they are another page's title or name: then they mean neither."""
+        owners: dict[str, set[str]] = defaultdict(set)
         for sheet in sheets:
-            if sheet.page.kind == "paper" and sheet.page.arxiv:
-                self._join(self.of_page(sheet.page), self._add(f"paper:title:{identity(sheet.page.title)}"))
+            own = self._add(self.of_page(sheet.page))
+            for name in (sheet.page.title, *sheet.names):
+                owners[_key(sheet.page.kind, name)].add(own)
+        for key, owned_by in owners.items():
+            if len(owned_by) == 1:
+                self._join(min(owned_by), self._add(key))
+
+    def _join_papers(self) -> None:
+        """A short title means the one longer title that begins with it and a colon; if several do, it means none of them."""
         titles = {key.removeprefix("paper:title:") for key in self._parent if key.startswith("paper:title:")}
         longer: dict[str, set[str]] = defaultdict(set)
         for title in titles:
@@ -244,6 +263,11 @@ def _unambiguous(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for text, key in pairs:
         found[text].add(key)
     return {text: min(keys) for text, keys in found.items() if len(keys) == 1}
+
+
+def _key(kind: Kind, name: str) -> str:
+    """The key of an entry that is known by a name."""
+    return f"paper:title:{identity(name)}" if kind == "paper" else f"{kind}:{identity(name)}"
 
 
 def _kind(key: str) -> Kind:

@@ -84,7 +84,11 @@ def put(session: Session, files: list[Read], now: datetime, report: Report) -> N
     for file in files:
         known = documents.get(file.key) or _renamed(file, documents, by_place)
         report.warnings += [Refused(file.path, warning) for warning in file.page.warnings]
-        if known and known[1].digest == file.digest and known[1].reader == file.reader:
+        if known and (known[1].digest, known[1].reader, known[1].page) == (
+            file.digest,
+            file.reader,
+            file.page.model_dump(mode="json"),
+        ):
             report.unchanged.append(file.path)
             continue
         document = known[0] if known else Document(key=file.key, source=str(file.path), created_at=now)

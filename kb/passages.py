@@ -11,7 +11,7 @@ from kb.sources.markdown import without_brackets
 from kb.text import paragraphs, plain, sentences
 
 LONGEST = 1000  # characters of one sentence that are kept: the embedding model reads 256 tokens
-_MARKUP = re.compile(r"[*_`#>]+")
+_MARKUP = re.compile(r"[*`#>]+|(?<!\w)_+|_+(?!\w)")
 
 
 def passages_of(entity: Entity, detail: Note | Line | Claim | Paper) -> list[str]:

@@ -3,7 +3,6 @@ nothing.
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -55,16 +54,30 @@ class Changes:
 def reconcile(session: Session, now: datetime) -> Changes:
     """Fold all current pages and write what differs, inside the caller's transaction."""
     sheets = [
-        Sheet(version.id, document.key, Page.model_validate(version.page))
-        for document, version in current_versions(session)
+        Sheet(version.id, document.key, Page.model_validate(version.page), former)
+        for document, version, former in current_pages(session)
     ]
     return _Reconciler(session, catalogue(sheets), now).run()
 
 
-def current_versions(session: Session) -> Iterable[tuple[Document, DocumentVersion]]:
+def current_versions(session: Session) -> list[tuple[Document, DocumentVersion]]:
     """Every document with its newest version."""
+    return [(document, version) for document, version, _ in current_pages(session)]
+
+
+def current_pages(session: Session) -> list[tuple[Document, DocumentVersion, tuple[str, ...]]]:
+    """Every document with its newest version, and the titles that earlier versions had."""
     rows = session.exec(select(Document, DocumentVersion).join(DocumentVersion).order_by(col(DocumentVersion.number)))
-    return {document.id: (document, version) for document, version in rows}.values()
+    versions: dict[str, list[tuple[Document, DocumentVersion]]] = {}
+    for document, version in rows:
+        versions.setdefault(document.id, []).append((document, version))
+    pages = []
+    for history in versions.values():
+        document, newest = history[-1]
+        former = dict.fromkeys(str(version.page["title"]) for _, version in history[:-1])
+        former.pop(str(newest.page["title"]), None)
+        pages.append((document, newest, tuple(former)))
+    return pages
 
 
 class _Reconciler:
@@ -179,7 +192,7 @@ class _Reconciler:
         for entity_id in sorted(gone):
             entity = self.entities[entity_id]
             if entity_id in tested:
-                entity.is_stub = True
+                self._keep_without_page(entity_id)
                 continue
             heir = next((by_key[key] for key, owner in self.keys.items() if owner == entity_id and key in by_key), None)
             for table in (Passage, EntityKey):
@@ -195,6 +208,12 @@ class _Reconciler:
             if heir:
                 self._redirect(entity.slug, heir)
             self.changes.removed += 1
+
+    def _keep_without_page(self, entity_id: str) -> None:
+        self.entities[entity_id].is_stub = True
+        claim = self.details[entity_id]
+        if isinstance(claim, Claim):
+            claim.contract = None  # no page asks for it to be tested any more
 
     # --- links and passages ------------------------------------------------------------------------------------------
 

@@ -10,8 +10,11 @@ from slugify import slugify
 _SPACE = re.compile(r"\s+")
 _NOT_WORD = re.compile(r"[^\w\s:]|_")
 # A sentence's end and a new one's capital, a blank line, or the beginning of a list entry, heading or quotation.
-_BOUNDARY = re.compile(r"[.!?]+[)\]\"'”’*]*\s+(?=[\"'“‘(*\[]*[A-Z0-9])|\n\s*\n|\n(?=[-*#>|]|\d+\. )")
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|al|Fig|Eq|Sec|approx|resp|No)|\b[A-Z])\.\s+\Z")
+_BOUNDARY = re.compile(r"[.!?]+[)\]\"'”’*]*\s+(?=[\"'“‘(*\[]*[A-Z0-9]|\[\[)|\n\s*\n|\n(?=[-*#>|]|\d+\. )")
+# A short form, or an initial: a letter behind a name, a comma or a small word, not "… the entropy H. The next …".
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|cf|vs|al|Fig|Eq|Sec|approx|resp|No)|(?:^|[A-Z][\w'’-]*\.?|\b(?:and|or|by|with|of|from)|[,&(])\s*\b[A-Z])\.\s+\Z"
+)
 
 
 def plain(text: str) -> str:

@@ -118,7 +118,7 @@ def up(
     if paths:
         report = library.bring_in(opened, paths, _now())
         console.report(report)
-        _embed(opened)
+        _embed_new(opened)
     jobs = verification.plan(opened, None, "standard", _now(), only_due=True)
     if not jobs:
         console.notes().print("Every claim that can be tested is fresh; nothing to run.")
@@ -135,7 +135,7 @@ def import_(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import pages: inquiry pages as text, or Markdown with front matter and [[wikilinks]]."""
+    """Import pages: inquiry pages as text, or Markdown with front matter and wikilinks."""
     from claims import library
     from stillholds import console
 
@@ -150,7 +150,7 @@ def import_(
         "entries": vars(report.entries),
     }
     _answer(said, as_json, lambda _: console.report(report))
-    _embed(opened)
+    _embed_new(opened)
     if report.refused:
         whole = not (report.new or report.changed or report.unchanged)
         raise typer.Exit(ExitCode.FAILED if whole else ExitCode.PARTLY)
@@ -376,6 +376,14 @@ def _bury(store: "Store") -> None:
             runs.bury(store, _now())
         except StoreError:
             return
+
+
+def _embed_new(store: "Store") -> None:
+    """Embed what is new; loading the model takes seconds, so only if there is something."""
+    from kb import embedding
+
+    if embedding.due(store, embedding.PINNED):
+        _embed(store)
 
 
 def _embed(store: "Store") -> "Embedder | None":

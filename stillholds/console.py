@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -17,12 +16,12 @@ from rich.text import Text
 from claims.audit import Audit
 from claims.judge import Judged
 from claims.overview import Record, Row, RunLine
-from claims.runs import Begun, Job
-from claims.verification import Outcome, expected_cpu_seconds
+from claims.runs import Begun, Job, expected_cpu_seconds
+from claims.verification import Outcome
 from kb.importer import Report
 from kb.read import Counts, Linked, View
 from kb.search import Hit
-from stillholds.words import HUES, Mark, day, fresh_mark, mark, marks_of, seconds, with_interval
+from stillholds.words import HUES, Mark, between, day, fresh_mark, marks_of, run_mark, seconds, with_interval
 from verifiers.measurement import Control
 from verifiers.measurement import Progress as Done
 from verifiers.registry import VERIFIERS, Verifier
@@ -31,13 +30,13 @@ from verifiers.registry import VERIFIERS, Verifier
 @cache
 def out() -> Console:
     """Where answers go."""
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)  # stored text is never markup
 
 
 @cache
 def notes() -> Console:
     """Where remarks and progress go."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def marked(one: Mark) -> Text:
@@ -47,8 +46,11 @@ def marked(one: Mark) -> Text:
 
 
 def _table(*columns: str, **named: Any) -> Table:
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bright_black", **named)
-    table.show_header = bool(columns)
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bright_black", show_header=bool(columns), **named
+    )
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a slug that is cut cannot be copied
     return table
 
 
@@ -58,9 +60,9 @@ def _table(*columns: str, **named: Any) -> Table:
 def report(done: Report) -> None:
     """What an import did."""
     for item in done.refused:
-        notes().print(f"[bold]refused[/] {escape(str(item.path))}: it {escape(item.reason)}")
+        notes().print(f"refused {item.path}: it {item.reason}")
     for item in done.warnings:
-        notes().print(f"note on {escape(str(item.path))}: {escape(item.reason)}")
+        notes().print(f"note on {item.path}: {item.reason}")
     parts = [f"{len(done.new)} new", f"{len(done.changed)} changed", f"{len(done.unchanged)} unchanged"]
     if done.refused:
         parts.append(f"{len(done.refused)} refused")
@@ -160,7 +162,7 @@ def _record(record: Record) -> None:
             look = reading.looks[-1]
             table.add_row(
                 reading.subject,
-                f"{look.estimate:.2f} [{look.low:.2f}, {look.high:.2f}], {look.n} units, valid at every look",
+                f"{between(look.low, look.estimate, look.high)}, {look.n} units, valid at every look",
             )
     if record.freshness:
         table.add_row("freshness", marked(fresh_mark(record.freshness, datetime.now(UTC))))
@@ -187,7 +189,7 @@ def _runs(lines: Sequence[RunLine]) -> Table:
             day(line.at),
             line.subject,
             line.profile,
-            marked(mark(line.word, line.tag, certified=certified)),
+            marked(run_mark(line.word, line.tag, certified=certified, outside=bool(line.differences))),
             line.reason,
         )
     return table
@@ -197,13 +199,17 @@ def outcomes(found: Sequence[Outcome]) -> None:
     """What runs gave: for every claim the verdict, then once the numbers and controls that claims share."""
     shown: set[str | None] = set()
     for outcome in found:
-        head = marked(mark(outcome.verdict, outcome.tag, certified=outcome.certified))
+        outside = bool(outcome.differences)
+        head = marked(run_mark(outcome.verdict, outcome.tag, certified=outcome.certified, outside=outside))
         out().print(
             Text(outcome.claim or f"{outcome.verifier} on {outcome.subject}", style="bold")
             .append("  ")
             .append_text(head)
         )
         out().print(Padding(Text(outcome.reason), (0, 0, 0, 2)))
+        if outside:
+            far = f"at this scale only, which decides nothing about the claim: {'; '.join(outcome.differences)}"
+            out().print(Padding(Text(far, style="bright_black"), (0, 0, 0, 2)))
         primary = [judged for judged in outcome.endpoints if judged.primary]
         out().print(Padding(_endpoints(primary), (0, 0, 1, 2)))
     for outcome in found:
@@ -240,7 +246,7 @@ def _controls(controls: Sequence[Control]) -> Table:
 def audit(found: Audit) -> None:
     """What an audit recomputed, and what did not agree."""
     for problem in found.problems:
-        out().print(f"[bold]{escape(problem.where)}[/]: {escape(problem.what)}")
+        out().print(f"{problem.where}: {problem.what}")
     said = f"{found.entries} entries of {found.claims} claims, {found.verdicts} verdicts and {found.checkpoints} checkpoints recomputed"
     out().print(
         f"{said}: {'all agree' if not found.problems else f'{len(found.problems)} do not agree, the first stands first'}."
@@ -301,7 +307,7 @@ class Terminal:
 
     def begun(self, job: Job, run: Begun, claims: Sequence[str]) -> None:
         """Announce a run and what it will cost."""
-        cost = expected_cpu_seconds([job])
+        cost = expected_cpu_seconds(job)
         what = f"{job.verifier} on {job.subject}" + (
             f", run {run.number}, for {len(claims)} claims" if claims else f", seed {run.seed}"
         )

@@ -2,11 +2,12 @@
 drawing.
 """
 
+import math
 from datetime import datetime
 from typing import NamedTuple
 
 from claims.judge import Judged, Tag
-from claims.standing import Freshness, Standing
+from claims.standing import Freshness, Standing, at_scale
 
 
 class Mark(NamedTuple):
@@ -66,10 +67,17 @@ def scale_mark(word: str, *, certified: bool) -> Mark:
     return found if certified else found._replace(word=f"{found.word}, uncertified")
 
 
+def run_mark(word: str, tag: Tag | None, *, certified: bool, outside: bool) -> Mark:
+    """The mark of one run: on a subject outside the claim's regime it may not look like a verdict on the claim."""
+    if outside and word in {"HOLDS", "WEAKENED", "REFUTED"}:
+        return scale_mark(at_scale(word, tag), certified=certified)
+    return mark(word, tag, certified=certified)
+
+
 def marks_of(standing: Standing) -> list[Mark]:
     """The standing, then what is shown beside it: the reading so far, or what came out at another scale."""
     marks = [mark(standing.word, standing.tag)]
-    if standing.so_far:
+    if standing.so_far and standing.so_far != "OPEN":
         reading = mark(standing.so_far, standing.so_far_tag, certified=False)
         marks.append(reading._replace(word=f"so far {reading.word[0].lower()}{reading.word[1:]}"))
     if standing.at_scale:
@@ -93,9 +101,11 @@ def day(when: datetime) -> str:
     return f"{when.day} {when:%B %Y}"
 
 
-def number(value: float) -> str:
-    """A number with the digits that it deserves."""
-    return f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.3f}"
+def number(value: float, spread: float | None = None) -> str:
+    """A number with the digits that it deserves: two of its SPREAD, two decimals at least and four at most."""
+    if spread is None or spread <= 0:
+        return f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.3f}"
+    return f"{value:.{min(4, max(2, 1 - math.floor(math.log10(spread))))}f}"
 
 
 def with_interval(judged: Judged) -> str:
@@ -104,7 +114,18 @@ def with_interval(judged: Judged) -> str:
         return "not measured"
     if judged.interval is None:
         return f"{number(judged.estimate)}, no interval from {judged.n} unit"
-    return f"{number(judged.estimate)} [{number(judged.interval[0])}, {number(judged.interval[1])}]"
+    return between(judged.interval[0], judged.estimate, judged.interval[1])
+
+
+def between(low: float, estimate: float, high: float) -> str:
+    """An estimate in its interval, with digits for its width."""
+    spread = (high - low) / 2
+    return f"{number(estimate, spread)} [{number(low, spread)}, {number(high, spread)}]"
+
+
+def sentence(text: str) -> str:
+    """TEXT with a capital and a full stop."""
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}" if text else ""
 
 
 def seconds(amount: float) -> str:

@@ -45,28 +45,29 @@ class Settings:
 
     own_entropy: float  # nats on own text at which lineages are compared
     deeper_entropy: float  # nats, a second and lower dose
-    units: int = 12
+    units: int
     texts: int = 256  # by each author, each time
     pretraining: Pretraining = Pretraining()
     post_training: PostTraining = PostTraining()
 
 
-def settings_for(profile: Profile, parameters: dict[str, float]) -> Settings:
+def settings_for(profile: Profile, parameters: dict[str, float], units: int) -> Settings:
     """The settings of PROFILE. `thorough` has more units of the same kind; `smoke` trains too little to mean
     anything.
     """
-    standard = Settings(parameters["own_entropy"], parameters["deeper_entropy"])
+    standard = Settings(parameters["own_entropy"], parameters["deeper_entropy"], units)
     if profile == "smoke":
         return replace(
             standard, units=2, texts=64, pretraining=Pretraining(steps=150), post_training=PostTraining(longest=150)
         )
-    return replace(standard, units=24) if profile == "thorough" else standard
+    return replace(standard, units=2 * units) if profile == "thorough" else standard
 
 
 def measure(request: Request, report: Callable[[int, int, float], None]) -> Findings:
     """Run controls and units, and hand back one value a unit for every endpoint that the registry lists."""
     verifier = find(request.verifier)
-    settings = settings_for(request.profile, verifier.checked(request.parameters))
+    asked = request.units or verifier.profiles["standard"].units
+    settings = settings_for(request.profile, verifier.checked(request.parameters), asked)
     checkpoint_folder = Path(request.cache) / "checkpoints"
     recipe = Recipe(
         (settings.own_entropy, settings.deeper_entropy),

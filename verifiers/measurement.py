@@ -41,6 +41,9 @@ class Request(Value):
     seed: Annotated[int, Field(ge=0, lt=2**53)]  # JSON numbers are exact up to there
     profile: Profile = "standard"
     parameters: dict[str, Any] = {}
+    units: Annotated[int, Field(ge=1)] | None = (
+        None  # of a standard run, as the contract has it; None is the verifier's own number
+    )
     processes: Annotated[int, Field(ge=1)] = 1
     device: str = "cpu"
     cache: str

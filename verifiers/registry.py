@@ -80,6 +80,7 @@ class ParameterSpec:
     low: float
     high: float
     meaning: str
+    below: str | None = None  # a parameter that this one must lie below
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,11 @@ class Verifier:
                     f"{name} = {value!r}: give a number from {spec.low:g} to {spec.high:g} ({spec.meaning})"
                 )
             checked[name] = float(value)
+        for spec in specs.values():
+            if spec.below and checked[spec.name] >= checked[spec.below]:
+                raise BadParameters(
+                    f"{spec.name} = {checked[spec.name]:g} must lie below {spec.below} = {checked[spec.below]:g}"
+                )
         return checked
 
 
@@ -233,7 +239,7 @@ ENTROPY_GAP = Verifier(
     ),
     parameters=(
         ParameterSpec("own_entropy", 0.45, 0.1, 1.2, "nats on own text at which lineages are compared"),
-        ParameterSpec("deeper_entropy", 0.30, 0.06, 1.1, "nats, the second and lower dose"),
+        ParameterSpec("deeper_entropy", 0.30, 0.06, 1.1, "nats, the second and lower dose", below="own_entropy"),
     ),
     subjects=("lab:story",),
     profiles={

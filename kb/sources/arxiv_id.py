@@ -2,15 +2,14 @@
 
 import re
 
-_ID = re.compile(
-    r"(?:arxiv:\s*|arxiv\.org/(?:abs|pdf|html)/)?(\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?",
-    re.IGNORECASE,
-)
-_MARKED = re.compile(r"(?:arxiv:\s*|arxiv\.org/(?:abs|pdf|html)/)" + _ID.pattern.split(")?", 1)[1], re.IGNORECASE)
+_PREFIX = r"(?:arxiv:\s*|(?:https?://)?(?:www\.)?arxiv\.org/(?:abs|pdf|html)/)"
+_NUMBER = r"(\d{2}(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]+(?:\.[a-z]{2})?/\d{7})(?:v\d+)?(?:\.pdf)?"
+_ID = re.compile(f"{_PREFIX}?{_NUMBER}", re.IGNORECASE)
+_MARKED = re.compile(f"{_PREFIX}{_NUMBER}", re.IGNORECASE)
 
 
 def arxiv_id(text: str) -> str | None:
-    """The id that TEXT is, with or without `arXiv:` and a version; None when it is none."""
+    """The id that TEXT is, with or without `arXiv:` and a version, or as an address; None when it is none."""
     found = _ID.fullmatch(text.strip())
     return found[1] if found else None
 

@@ -82,9 +82,10 @@ def read_page(path: Path, text: str) -> tuple[Page, str]:
     Raises:
         PageError: when no reader knows the format.
     """
-    if inquiry.recognises(text):
+    has_head = text.lstrip().startswith("---\n")
+    if not has_head and inquiry.recognises(text):
         return inquiry.read(text), inquiry.VERSION
-    if path.suffix.lower() != ".txt" or text.lstrip().startswith("---\n"):
+    if has_head or path.suffix.lower() != ".txt":
         return markdown.read(text, path), markdown.VERSION
     raise PageError(
         "is no page that is known here: expected an inquiry page (with its list of sources, or a note's `Inquiring lines that use this "

@@ -46,6 +46,8 @@ def split(text: str) -> tuple[dict[str, Any], str]:
         raise PageError("has front matter without an end: a line `---` is missing below it") from error
     try:
         data = _HANDLER.load(head, Loader=DataLoader)
+    except ValueError as error:
+        raise PageError(f"has front matter with a date or number that does not exist: {error}") from error
     except RecursionError as error:
         raise PageError("has front matter that is nested too deeply") from error
     except yaml.YAMLError as error:

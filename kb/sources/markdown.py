@@ -45,7 +45,15 @@ def _as_written(value: Any) -> Any:
     return WrittenDate.parse(str(value)) if value is not None and not isinstance(value, WrittenDate | dict) else value
 
 
+def _with_reasons(value: Any) -> Any:
+    """Names alone, or names with the reason behind them: `good-fit: the fit is weak evidence`."""
+    if isinstance(value, dict):
+        return {str(name): str(reason or "") for name, reason in value.items()}
+    return {str(name): "" for name in _flat(value)}
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_flat)]
+Related = Annotated[dict[str, str], BeforeValidator(_with_reasons)]
 
 
 class Head(BaseModel):
@@ -69,10 +77,10 @@ class Head(BaseModel):
     note: Annotated[str | None, BeforeValidator(_single)] = None
     documentary: str = ""
     contract: dict[str, Any] | None = None
-    relates: Words = ()
-    extends: Words = ()
-    contradicts: Words = ()
-    supersedes: Words = ()
+    relates: Related = {}
+    extends: Related = {}
+    contradicts: Related = {}
+    supersedes: Related = {}
 
 
 def read(text: str, path: PurePath) -> Page:
@@ -112,20 +120,29 @@ def read(text: str, path: PurePath) -> Page:
     )
 
 
+ONLY: dict[str, frozenset[Kind]] = {
+    "contract": frozenset({"claim"}),
+    "documentary": frozenset({"claim"}),
+    "note": frozenset({"claim"}),
+    "arxiv": frozenset({"paper"}),
+    "hook": frozenset({"note", "line"}),
+    "topics": frozenset({"note", "line", "claim"}),
+    "original_title": frozenset({"note"}),
+}
+
+
 def _check_keys(head: Head, kind: Kind) -> list[str]:
     """Keys that nothing reads: an error where a typo would cost a contract, a warning elsewhere."""
     unknown = list(head.model_extra or {})
     if unknown and kind in {"claim", "paper"}:
         near = difflib.get_close_matches(unknown[0], Head.model_fields, n=1)
-        raise PageError(
-            f"has an unknown key {unknown[0]!r} in its front matter{f'; did you mean {near[0]!r}?' if near else ''}"
-        )
-    if kind != "claim" and (head.contract or head.documentary or head.note):
-        raise PageError(
-            f"is a {kind} and has a key that only claims have (contract, documentary or note): write `kind: claim`"
-        )
-    if kind != "paper" and head.arxiv:
-        raise PageError(f"is a {kind} and has the key 'arxiv', which papers have: name papers under `papers`")
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise PageError(f"has an unknown key {unknown[0]!r} in its front matter{hint}")
+    for key, kinds in ONLY.items():
+        if getattr(head, key) and kind not in kinds:
+            raise PageError(
+                f"is a {kind} and has the key {key!r}, which only a {' or a '.join(sorted(kinds))} has: is its `kind` right?"
+            )
     return unknown
 
 
@@ -146,11 +163,13 @@ def _title(head: Head, body: str, path: PurePath) -> tuple[str, str]:
 def _wikilinks(body: str, builder: PageBuilder) -> None:
     visible = _CODE.sub(lambda code: " " * len(code.group()), body)  # same offsets, nothing in code is a link
     for found in _WIKILINK.finditer(visible):
+        if not _bare(found[1]):
+            continue  # [[ ]] names nothing: it stays the text that it is
         start, end = found.span()
         begin, stop = sentence_around(body, start, end)
         builder.link(
             None,
-            Ref(kind=None, title=_name(found[1])),
+            named(found[1]),
             sentence=without_brackets(body[begin:stop]),
             start=begin,
             end=stop,
@@ -166,28 +185,31 @@ def without_brackets(text: str) -> str:
 
 
 def _front_links(head: Head, builder: PageBuilder) -> None:
-    typed: dict[LinkType, tuple[str, ...]] = {
+    typed: dict[LinkType, dict[str, str]] = {
         "relates": head.relates,
         "extends": head.extends,
         "contradicts": head.contradicts,
         "supersedes": head.supersedes,
     }
     for kind, names in typed.items():
-        for name in names:
-            builder.link(kind, Ref(kind=None, title=_name(name)))
+        for name, reason in names.items():
+            builder.link(kind, named(name), sentence=plain(reason))
     if head.note:
-        builder.link("states", None, source=builder.ref(Ref(kind="note", title=_name(head.note))))
+        builder.link("states", None, source=builder.ref(named(head.note, "note")))
     for paper in head.papers:
         builder.link("cites", _paper(paper))
 
 
 def _paper(text: str) -> Ref:
-    """`arXiv:2605.25459 – From Simulation to Enaction`, an id alone, or a title alone."""
-    found = _PAPER.fullmatch(plain(text))
+    """`arXiv:2605.25459 – From Simulation to Enaction`, an id or address alone, or a title alone."""
+    said = plain(text)
+    if not said:
+        raise PageError("names a paper without an id or a title under `papers`")
+    found = _PAPER.fullmatch(said)
     identifier = arxiv_id(found[1]) if found else None
     if found and identifier:
         return Ref(kind="paper", arxiv=identifier, title=found[2])
-    return Ref(kind="paper", title=plain(text))
+    return Ref(kind="paper", title=said)
 
 
 def _arxiv(text: str) -> str:
@@ -197,10 +219,19 @@ def _arxiv(text: str) -> str:
     return identifier
 
 
-def _name(text: str) -> str:
-    """What a link points at: no brackets, no folders, no ending; a name, never a path."""
+def named(text: str, kind: Kind | None = None) -> Ref:
+    """What a link points at, by name: no brackets, no folders, no ending; never a path."""
+    name = _bare(text)
+    if not name:
+        raise PageError(f"has a link that names nothing: {text!r}")
+    identifier = arxiv_id(name) if kind is None else None
+    return Ref(kind="paper", arxiv=identifier) if identifier else Ref(kind=kind, title=name)
+
+
+def _bare(text: str) -> str:
     inner = _WIKILINK.fullmatch(text.strip())
-    return plain((inner[1] if inner else text).rsplit("/", 1)[-1].removesuffix(".md"))
+    words = plain(inner[1] if inner else text)
+    return words if arxiv_id(words) else words.rsplit("/", 1)[-1].removesuffix(".md").strip()
 
 
 def _said_by(error: ValidationError) -> str:

@@ -1,0 +1,394 @@
+"""A claim's page: what stands, the runs on the contract's regions, controls, provenance, what leans on it, and the button that runs it."""
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from claims import background, ledger, overview, runs
+from claims.contract import Contract
+from claims.judge import Verdict
+from claims.overview import Going, Record, RunLine
+from claims.regime import count
+from claims.standing import SubjectReading
+from kb import read
+from kb.read import View
+from stillholds.views import charts, cite, frame, marks, prose
+from stillholds.views.lists import mark_of_run
+from stillholds.words import Mark, between, day, fresh_mark, mark, scale_mark, seconds, sentence, with_interval
+from verifiers.measurement import Measurement
+from verifiers.registry import VERIFIERS
+
+PATIENCE = 20  # seconds between the button and the first sign of the run
+
+
+def page() -> None:
+    """Draw the page."""
+    view, record = _load()
+    _head(view)
+    frame.html(_facts(record))
+    left, right = st.columns([0.67, 0.33], gap="large")
+    with left:
+        _plots(record)
+        _chosen_run(record)
+        _history(view.card.id, record.runs)
+        _prose(view)
+        _leaning(view)
+    with right:
+        _actions(view, record)
+        if record.history.contract is not None:
+            _contract(record.history.contract, record)
+        _controls(record)
+
+
+def _load() -> tuple[View, Record]:
+    slug = st.query_params.get("slug", "")
+    with frame.store().reading() as session:
+        entity = read.find(session, slug, "claim")
+        return read.view(session, entity), overview.record(session, entity.id, frame.now())
+
+
+def _head(view: View) -> None:
+    notes = [link.other for link in view.links if link.direction == "in" and link.type == "states"]
+    papers = [link.other for link in view.links if link.direction == "out" and link.type == "cites"]
+    above = "Claim" + (f", from {' and '.join(frame.link(card) for card in notes)}" if notes else "")
+    above += f", dated {escape(view.date)}" if view.date else ""
+    above += f", resting on {', '.join(frame.link(card) for card in papers)}" if papers else ""
+    frame.title(view.card.title, above)
+
+
+# --- the four facts ---------------------------------------------------------------------------------------------------
+
+
+def _facts(record: Record) -> str:
+    stands = record.history.standing
+    facts = [
+        ("Standing, in its own regime", marks.html(mark(stands.word, stands.tag), big=True), sentence(stands.reason))
+    ]
+    facts += [_beside(reading, record) for reading in stands.subjects if reading.runs]
+    if record.freshness:
+        fresh = marks.html(fresh_mark(record.freshness, frame.now()), big=True)
+        until = (
+            f" Until {day(record.freshness.turn)}."
+            if record.freshness.word == "FRESH" and record.freshness.turn
+            else ""
+        )
+        said = sentence(record.freshness.reason) + until
+        facts.append(("Freshness", fresh, said))
+    if record.history.contract:
+        verifier = VERIFIERS[record.history.contract.verifier]
+        certified = verifier.status == "certified"
+        word = Mark("", "holds" if certified else "uncertified", "ink", verifier.status.capitalize())
+        said = (
+            ""
+            if certified
+            else f"{verifier.name} {verifier.version} has no certificate yet; nothing here enters a standing."
+        )
+        facts.append(("Instrument", marks.html(word, big=True), said))
+    return (
+        "<dl class='facts'>"
+        + "".join(f"<div><dt>{name}</dt><dd>{shown}<p>{escape(said)}</p></dd></div>" for name, shown, said in facts)
+        + "</dl>"
+    )
+
+
+def _beside(reading: SubjectReading, record: Record) -> tuple[str, str, str]:
+    """What one subject's runs say together: at another scale, or in the regime and uncertified; and what the newest says alone."""
+    outside = bool(reading.differences)
+    if outside:
+        shown = scale_mark(reading.at_scale, certified=reading.certified)
+    else:
+        shown = mark(reading.word, reading.tag, certified=reading.certified)
+    said = f"{reading.n} units. {sentence(reading.reason)}"
+    if reading.looks:
+        look = reading.looks[-1]
+        runs_so_far = f"{reading.runs} run{'' if reading.runs == 1 else 's'}"
+        said = f"{between(look.low, look.estimate, look.high)}, {look.n} units in {runs_so_far}."
+    if outside:
+        said += f" The subject: {'; '.join(reading.differences)}."
+    alone = next((line for line in record.runs if line.subject == reading.subject and line.verdict), None)
+    newest = f"<p>Run {alone.number} alone: {marks.html(mark_of_run(alone))}</p>" if alone else ""
+    return ("At this scale" if outside else "So far, in the laboratory", marks.html(shown, big=True) + newest, said)
+
+
+# --- plots and numbers ------------------------------------------------------------------------------------------------
+
+
+def _plots(record: Record) -> None:
+    contract = record.history.contract
+    shown = _shown(record.runs)
+    if contract is None or not shown:
+        frame.html(frame.heading("Runs on the contract's regions"))
+        frame.empty("No run yet." if contract else "This claim has no contract, so nothing can be run for it.")
+        return
+    dark = st.context.theme.type == "dark"
+    palette = charts.DARK if dark else charts.LIGHT
+    noise = record.newest.findings.endpoints[0].noise_floor if record.newest else 0
+    frame.html(
+        frame.heading(
+            "Runs on the contract's regions",
+            f"{100 * contract.level:g} %, t over units; verdicts widen it by {noise:g}",
+        )
+    )
+    plots = drawn(record, palette)
+    st.altair_chart(charts.house(plots[0], palette), theme=None, width="stretch", alt=_in_words(shown))
+    if len(plots) > 1:
+        together = "<span class='sh-soft'>confidence sequence, valid at every look; the thick bar is now</span>"
+        frame.html(f"<p class='sh-small'><b>All runs together so far</b> {together}</p>")
+        st.altair_chart(
+            charts.house(plots[1], palette),
+            theme=None,
+            width="stretch",
+            alt="The confidence sequence over all units so far.",
+        )
+
+
+def drawn(record: Record, palette: charts.Palette) -> list[charts.Plot]:
+    """The plots of a record: its runs, and the sequence over them where there is one."""
+    contract = record.history.contract
+    shown = list(reversed(_shown(record.runs)))
+    if contract is None or not shown:
+        return []
+    reading = next((reading for reading in record.history.standing.subjects if reading.looks), None)
+    axis = charts.Axis(contract, shown, reading)
+    newest = record.history.runs[-1].units if record.history.runs else ()
+    plots = [
+        charts.runs_on_regions(
+            contract, shown, [contract.shown(value) for value in newest if value is not None], axis, palette
+        )
+    ]
+    quantity = next(spec for spec in VERIFIERS[contract.verifier].endpoints if spec.name == contract.endpoint).quantity
+    if reading:
+        scale = "log scale; " if contract.scale == "log" else ""
+        plots.append(
+            charts.sequence(contract, reading, axis, palette, f"{quantity}, {scale}{contract.null:g} = no effect")
+        )
+    return plots
+
+
+def _shown(lines: Sequence[RunLine]) -> list[RunLine]:
+    """Runs that have something to draw or to say: not smoke, not under way; the newest twelve."""
+    return [line for line in lines if line.profile != "smoke" and line.word != "RUNNING"][:12]
+
+
+def _in_words(lines: Sequence[RunLine]) -> str:
+    return "; ".join(
+        f"run {line.number}: {line.word.lower()}, {with_interval(line.verdict.endpoints[0])}"
+        for line in lines
+        if line.verdict and line.verdict.endpoints
+    )
+
+
+def _chosen_run(record: Record) -> None:
+    """The numbers of the run that the address names, else of the newest."""
+    asked = st.query_params.get("run")
+    with_numbers = [line for line in record.runs if line.verdict and line.verdict.endpoints]
+    line = next((line for line in with_numbers if line.run == asked), with_numbers[0] if with_numbers else None)
+    if line is None or line.verdict is None:
+        return
+    with st.expander(f"Run {line.number} in numbers", expanded=asked is not None):
+        frame.html(_numbers(line.verdict))
+        with frame.store().reading() as session:
+            measured = ledger.measurement(session, line.measurement_digest or "")
+        frame.html(_provenance(measured, line))
+
+
+def _numbers(verdict: Verdict) -> str:
+    rows = [
+        [
+            f"<b>{escape(one.quantity)}</b>" if one.primary else escape(one.quantity),
+            escape(with_interval(one)),
+            f"{100 * one.level:.3g} %",
+            str(one.n),
+            f"{one.null:g}",
+        ]
+        for one in verdict.endpoints
+    ]
+    return f"<p>{escape(verdict.reason)}.</p>" + frame.table(
+        ["Quantity", "Estimate [interval]", "Level", "Units", "Null"], rows, "The first decides; the others are shown."
+    )
+
+
+def _provenance(measured: Measurement, line: RunLine) -> str:
+    p = measured.provenance
+    commit = (
+        f"{p.commit[:12]}{' with uncommitted changes' if p.uncommitted_changes else ''}"
+        if p.commit
+        else "installed, no checkout"
+    )
+    facts = [
+        ("Run", f"{line.run}, seed {p.seed}"),
+        ("Unit", measured.findings.unit),
+        ("Verifier", f"{measured.verifier} {p.version}, code {p.code_digest[:12]}, commit {commit}"),
+        ("Software", ", ".join(f"{name} {version}" for name, version in p.packages.items()) + f", Python {p.python}"),
+        ("Machine", f"{p.platform}, {p.device}, {p.processes} processes of {p.threads_per_process} thread"),
+        (
+            "Cost",
+            f"{seconds(p.wall_seconds)}, {p.cpu_seconds / 60:.1f} CPU-minutes, begun {p.started_at:%Y-%m-%d %H:%M} UTC",
+        ),
+        ("Measurement", line.measurement_digest or ""),
+    ]
+    return frame.table(
+        ["", ""], [[f"<span class='sh-soft'>{name}</span>", escape(said)] for name, said in facts], "Provenance"
+    )
+
+
+def _history(claim_id: str, lines: Sequence[RunLine]) -> None:
+    if not lines:
+        return
+    rows = [
+        [
+            frame.anchor(f"/claim?{urlencode({'slug': claim_id, 'run': line.run})}", f"run {line.number}"),
+            escape(day(line.at)),
+            escape(f"{line.subject}, {line.profile}"),
+            marks.html(mark_of_run(line)),
+            f"<span class='sh-small sh-soft'>{escape(line.reason)}</span>",
+        ]
+        for line in lines
+    ]
+    frame.html(
+        frame.heading("History", f"{len(lines)} run{'' if len(lines) == 1 else 's'}")
+        + frame.table(["", "", "", "", ""], rows)
+    )
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _prose(view: View) -> None:
+    if view.body:
+        frame.html(f"<div class='sh-prose'>{prose.render(view.body, view.links, lambda _: '')}</div>")
+
+
+def _leaning(view: View) -> None:
+    """Who leans on this claim, with the sentence that does."""
+    entries = [
+        f"<span class='sh-small sh-soft'>{escape(link.other.kind)} {escape(link.type.replace('_', ' '))}</span> {frame.link(link.other)}"
+        + (f"<br><span class='sh-small'>{prose.plain(link.sentence)}</span>" if link.sentence else "")
+        for link in view.links
+        if link.direction == "in"
+    ]
+    frame.html(frame.heading("What leans on it", str(len(entries))) + frame.listing(entries))
+    if not entries:
+        frame.empty("Nothing leans on this claim yet.")
+
+
+# --- the right column -------------------------------------------------------------------------------------------------
+
+
+def _actions(view: View, record: Record) -> None:
+    if record.history.contract is None:
+        return
+    if record.going is not None or _starting(view):
+        _live(view.card.id)
+        return
+    profile = VERIFIERS[record.history.contract.verifier].profiles["standard"]
+    run, save = st.columns(2)
+    word = "Run again" if record.runs else "Run it now"
+    if run.button(word, type="primary", width="stretch", disabled=frame.is_read_only()):
+        background.start(frame.store().path, view.card.id)
+        st.session_state[f"asked-{view.card.id}"] = (frame.now(), record.runs[0].run if record.runs else None)
+        st.rerun()
+    if save.button("Cite", width="stretch", disabled=not record.runs):
+        cite.dialog(view, record)
+    cost = f"{profile.units} fresh units, about {seconds(profile.cpu_seconds / 2)} on two cores."
+    frame.html(
+        f"<p class='sh-small sh-soft'>{'The app runs read-only. ' if frame.is_read_only() else ''}{escape(cost)}</p>"
+    )
+
+
+def _starting(view: View) -> bool:
+    """Whether the button was pressed and no run has shown itself yet."""
+    asked = st.session_state.get(f"asked-{view.card.id}")
+    return asked is not None and (frame.now() - asked[0]).total_seconds() < PATIENCE
+
+
+@st.fragment(run_every=1)
+def _live(claim_id: str) -> None:
+    """The run under way, second by second; it goes on when nobody looks."""
+    with frame.store().reading() as session:
+        record = overview.record(session, claim_id, frame.now())
+    asked = st.session_state.get(f"asked-{claim_id}")
+    newest = record.runs[0].run if record.runs else None
+    if record.going is not None:
+        _progress(record.going)
+        if asked and newest != asked[1]:
+            st.session_state.pop(f"asked-{claim_id}")
+    elif asked and newest == asked[1] and (frame.now() - asked[0]).total_seconds() < PATIENCE:
+        st.progress(0.0, "Starting …")
+    else:
+        st.session_state.pop(f"asked-{claim_id}", None)
+        st.rerun(scope="app")
+
+
+def _progress(going: Going) -> None:
+    spent = (frame.now() - going.started_at).total_seconds()
+    left = (
+        f", about {seconds(spent / going.done * (going.total - going.done))} left"
+        if going.done
+        else ", the first ones take a while"
+    )
+    st.progress(going.done / going.total, f"{going.done} of {going.total} done{left}")
+    frame.html(
+        f"<p class='sh-small sh-soft'>Run {going.number} started {going.started_at:%H:%M} UTC. It goes on if you close this tab.</p>"
+    )
+    if st.button(
+        "Cancelling …" if going.cancel else "Cancel the run",
+        width="stretch",
+        disabled=going.cancel or frame.is_read_only(),
+    ):
+        runs.cancel(frame.store(), going.run)
+
+
+def _contract(contract: Contract, record: Record) -> None:
+    since = f", {day(record.history.contract_since)}" if record.history.contract_since else ""
+    looks = {
+        "holds": ("holds", "holds", "Holds"),
+        "weakened": ("smaller", "weak", "Weakened"),
+        "refuted": ("refuted", "refuted", "Refuted"),
+    }
+    rows = [[marks.html(Mark("", *looks[name])), escape(str(span))] for name, span in contract.regions.in_order()]
+    verifier = VERIFIERS[contract.verifier]
+    sizes = contract.regime.size
+    size = " to ".join(count(bound) for bound in (sizes.low, sizes.high) if bound) + (
+        " or more" if sizes.high is None else ""
+    )
+    rows += [
+        [f"<span class='sh-soft'>{name}</span>", escape(said)]
+        for name, said in (
+            ("Quantity", next(spec.meaning for spec in verifier.endpoints if spec.name == contract.endpoint)),
+            ("Unit", f"{verifier.unit}; {contract.unit.per_run} a run, {contract.unit.first_look} at the first look"),
+            ("Measured by", f"{contract.verifier} on {', '.join(contract.subjects)}"),
+            ("With", ", ".join(f"{name} {value:g}" for name, value in contract.parameters.items())),
+            ("Speaks of", f"{contract.regime.stage}, {contract.regime.domain}, {size} parameters"),
+            ("Layer", f"as the {contract.layer} says it"),
+            ("Design effect", f"{contract.design_effect:g}"),
+            ("Shelf life", f"{contract.shelf_life_days} days"),
+            ("Does not say", contract.does_not_say),
+        )
+    ]
+    frame.html(
+        frame.heading("Contract", f"version {record.history.contract_version}{since}") + frame.table(["", ""], rows)
+    )
+
+
+def _controls(record: Record) -> None:
+    line = next((line for line in record.runs if line.verdict and line.verdict.controls), None)
+    if line is None or line.verdict is None:
+        return
+    controls = line.verdict.controls
+    inside = sum(one.passed is True for one in controls)
+    rows = [
+        [
+            escape(one.name),
+            "" if one.estimate is None else f"<span class='sh-num'>{one.estimate - one.target:+.2g}</span>",
+            f"≤ {one.margin:.2g}",
+            "" if one.passed else f"<b>{'could not run' if one.passed is None else 'failed'}</b>",
+        ]
+        for one in controls
+    ]
+    frame.html(
+        frame.heading(f"Controls of run {line.number}", f"{inside} of {len(controls)} inside")
+        + frame.table(["", "off by", "margin", ""], rows)
+    )

@@ -1,0 +1,47 @@
+"""The frame around the pages. `stillholds app` runs this file, `app.py` in a checkout runs it too."""
+
+from collections.abc import Callable
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from stillholds.views import claim, frame, graph, home, lists, note, paper, search
+from stillholds.views.nav import listen
+
+
+def main() -> None:
+    """Draw the page that the address asks for."""
+    st.set_page_config(page_title="Still Holds", page_icon=str(frame.ASSETS / "icon.svg"), layout="wide")
+    st.logo(str(frame.ASSETS / "logo.svg"), size="medium")
+    pages: dict[str, Page] = {
+        "": st.Page(_framed(home.page), title="Library", default=True),
+        "lines": st.Page(_framed(lists.lines), title="Lines", url_path="lines"),
+        "notes": st.Page(_framed(lists.notes), title="Notes", url_path="notes"),
+        "claims": st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
+        "graph": st.Page(_framed(graph.page), title="Graph", url_path="graph"),
+        "search": st.Page(_framed(search.page), title="Search", url_path="search"),
+        "line": st.Page(_framed(note.line), title="Line", url_path="line", visibility="hidden"),
+        "note": st.Page(_framed(note.note), title="Note", url_path="note", visibility="hidden"),
+        "claim": st.Page(_framed(claim.page), title="Claim", url_path="claim", visibility="hidden"),
+        "paper": st.Page(_framed(paper.page), title="Paper", url_path="paper", visibility="hidden"),
+    }
+    page = st.navigation(list(pages.values()), position="top")
+    frame.style()
+    listen(pages)
+    page.run()
+
+
+def _framed(draw: Callable[[], None]) -> Callable[[], None]:
+    """A page whose errors are said in words."""
+
+    def page() -> None:
+        with frame.in_words():
+            frame.settle()
+            draw()
+
+    page.__name__ = f"{draw.__module__.rpartition('.')[2]}_{draw.__name__}"
+    return page
+
+
+if __name__ == "__main__":
+    main()
