@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from sqlmodel import col, select
 
 from kb.errors import KbError
 from kb.models import Embedding, Passage
 from kb.store import Store
+from kb.types import Matrix
+from kb.vectors import touch
 
 MODEL = "all-MiniLM-L6-v2"
 PINNED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # sha256 of model.safetensors
 BATCH = 64
-
-Matrix = npt.NDArray[np.float32]
 
 
 class WeightsMissing(KbError):
@@ -102,5 +101,6 @@ def embed_due(store: Store, embedder: Embedder, report: Callable[[int, int], Non
         with store.writing() as session:
             for (digest, _), vector in zip(batch, vectors, strict=True):
                 session.merge(Embedding(model=embedder.model, digest=digest, vector=vector))
+            touch(session)
         report(min(start + BATCH, len(todo)), len(todo))
     return len(todo)

@@ -211,6 +211,15 @@ class Embedding(Table, table=True):
     vector: Vector = Field(sa_column=Column(Float32Vector, nullable=False))
 
 
+class TextState(Table, table=True):
+    """One row, counted up whenever passages or vectors change, so that readers know when to read them again."""
+
+    __tablename__ = "text_state"
+
+    id: int = Field(primary_key=True)
+    version: int
+
+
 # --- what happened ---------------------------------------------------------------------------------------------------
 
 

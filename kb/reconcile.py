@@ -28,6 +28,7 @@ from kb.models import (
 from kb.passages import passages_of
 from kb.sources.page import Page
 from kb.text import slug as slug_of
+from kb.vectors import touch
 
 Detail = Note | Line | Claim | Paper
 DETAILS: dict[str, type[Detail]] = {"note": Note, "line": Line, "claim": Claim, "paper": Paper}
@@ -105,6 +106,7 @@ class _Reconciler:
         self._remove(set(self.entities) - self.taken)
         self._aliases()
         self._passages()
+        touch(self.session)
         for entity_id in self.touched:
             self.entities[entity_id].updated_at = self.now
         self.changes.updated = len(self.touched)

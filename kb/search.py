@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -17,7 +18,8 @@ from sqlalchemy import text as sql
 from sqlmodel import Session, col, select
 
 from kb.embedding import Embedder
-from kb.models import Claim, ClaimState, Embedding, Entity, Line, Note, Paper, Passage
+from kb.models import Claim, ClaimState, Entity, Line, Note, Paper, Passage
+from kb.vectors import vectors
 
 RANK_CONSTANT = 10
 DEEPEST = 50  # ranks of each list that count
@@ -61,12 +63,11 @@ class Hit(BaseModel):
     why: Why
 
 
-class _Found(BaseModel):
-    """One entry's best passage in one list, with what the list knows of it."""
+class _Found(NamedTuple):
+    """One entry's best passage in one list, and its value there."""
 
     passage: int
     value: float
-    terms: tuple[str, ...] = ()
 
 
 def search(session: Session, question: str, embedder: Embedder | None, filters: Filters, limit: int = 10) -> list[Hit]:
@@ -87,10 +88,9 @@ def search(session: Session, question: str, embedder: Embedder | None, filters: 
     for entity_id in best:
         entity = session.get_one(Entity, entity_id)
         shown = by_meaning.get(entity_id) or by_words[entity_id]
-        passage = session.get_one(Passage, shown.passage)
         why = Why(
-            passage=passage.text,
-            terms=by_words[entity_id].terms if entity_id in by_words else (),
+            passage=session.get_one(Passage, shown.passage).text,
+            terms=_matched(session, question, by_words[entity_id].passage) if entity_id in by_words else (),
             meaning_rank=ranks[0].get(entity_id),
             words_rank=ranks[1].get(entity_id),
             similarity=round(by_meaning[entity_id].value, 4) if entity_id in by_meaning else None,
@@ -141,26 +141,37 @@ def terms_of(question: str) -> list[str]:
 
 
 def _by_words(session: Session, question: str, allowed: set[str] | None) -> dict[str, _Found]:
-    """Entities by their best passage under bm25, best first, with the words that matched as they stand there."""
+    """Entities by their best passage under bm25, best first."""
     terms = terms_of(question)
     if not terms:
         return {}
     rows = session.connection().execute(
         sql(
-            "SELECT p.entity_id, p.rowid, bm25(passage_text), highlight(passage_text, 0, char(2), char(3)) "
-            "FROM passage_text JOIN passage p ON p.rowid = passage_text.rowid "
-            "WHERE passage_text MATCH :terms ORDER BY bm25(passage_text), p.rowid"
+            "SELECT p.entity_id, p.rowid, bm25(passage_text) AS rank FROM passage_text "
+            "JOIN passage p ON p.rowid = passage_text.rowid WHERE passage_text MATCH :terms ORDER BY rank, p.rowid"
         ),
-        {"terms": " OR ".join(f'"{term}"' for term in terms)},
+        {"terms": _any_of(terms)},
     )
     found: dict[str, _Found] = {}
-    for entity_id, rowid, rank, marked in rows:
-        if entity_id not in found and (allowed is None or entity_id in allowed):
-            matched = re.findall("\x02(.*?)\x03", marked)
-            found[entity_id] = _Found(
-                passage=rowid, value=-rank, terms=tuple(dict.fromkeys(word.lower() for word in matched))
-            )
+    for entity_id, rowid, rank in rows:
+        if allowed is None or entity_id in allowed:
+            found.setdefault(entity_id, _Found(rowid, -rank))
     return found
+
+
+def _any_of(terms: Sequence[str]) -> str:
+    return " OR ".join(f'"{term}"' for term in terms)
+
+
+def _matched(session: Session, question: str, passage: int) -> tuple[str, ...]:
+    """The words of a passage that the question met, as they stand there."""
+    marked = session.connection().execute(
+        sql(
+            "SELECT highlight(passage_text, 0, char(2), char(3)) FROM passage_text WHERE rowid = :rowid AND passage_text MATCH :terms"
+        ),
+        {"rowid": passage, "terms": _any_of(terms_of(question))},
+    )
+    return tuple(dict.fromkeys(word.lower() for word in re.findall("\x02(.*?)\x03", marked.scalar_one())))
 
 
 def _coverage(session: Session, question: str, found: dict[str, _Found]) -> dict[str, float]:
@@ -188,23 +199,13 @@ def _coverage(session: Session, question: str, found: dict[str, _Found]) -> dict
 
 def _by_meaning(session: Session, question: str, embedder: Embedder, allowed: set[str] | None) -> dict[str, _Found]:
     """Entities by their best passage under the cosine, best first."""
-    query = (
-        select(Passage.entity_id, Passage.rowid, col(Embedding.vector))
-        .join(Embedding, col(Embedding.digest) == col(Passage.digest))
-        .where(Embedding.model == embedder.model)
-        .order_by(col(Passage.rowid))
-    )
-    rows = [row for row in session.exec(query) if allowed is None or row[0] in allowed]
-    if not rows or not question.strip():
+    known = vectors(session, embedder.model)
+    if not known.entities or not question.strip():
         return {}
-    similarity = np.stack([row[2] for row in rows]) @ embedder.encode([question])[0]
+    similarity = known.matrix @ embedder.encode([question])[0]
     found: dict[str, _Found] = {}
     for index in np.argsort(-similarity, kind="stable"):
-        entity_id, rowid, _ = rows[index]
-        found.setdefault(entity_id, _Found(passage=rowid or 0, value=float(similarity[index])))
+        entity_id = known.entities[index]
+        if allowed is None or entity_id in allowed:
+            found.setdefault(entity_id, _Found(known.passages[index], float(similarity[index])))
     return found
-
-
-def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
-    """NAMES of kinds as given on a command line, singular or plural."""
-    return tuple(name.rstrip("s") for name in names)

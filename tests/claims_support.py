@@ -238,9 +238,8 @@ def script(text: str) -> list[str]:
 
 def that_says(*lines: str, then: str = "") -> list[str]:
     """A child that reads its request, prints LINES, and goes on with THEN."""
-    return script(
-        f"import os, signal, subprocess, sys, time\nsys.stdin.readline()\nprint({chr(10).join(lines)!r}, flush=True)\n{then}"
-    )
+    said = "".join(f"print({line!r}, flush=True)\n" for line in lines)
+    return script(f"import os, signal, subprocess, sys, time\nsys.stdin.readline()\n{said}{then}")
 
 
 def finished(measured: Measurement) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import tempfile
@@ -21,15 +20,15 @@ from sqlmodel import Session, select
 
 from claims.library import bring_in as _bring_in
 from kb.catalog import Sheet
-from kb.embedding import Embedder, Matrix
 from kb.importer import Report
-from kb.models import Entity, EntityKey, Line, Link, Note, Passage, SlugRedirect
+from kb.models import Entity, EntityKey, Link, Passage, SlugRedirect
 from kb.read import find
 from kb.reconcile import DETAILS
 from kb.sources import inquiry, markdown
 from kb.sources.files import read_page
 from kb.sources.page import Page
 from kb.store import Store
+from kb.types import Matrix
 
 ROOT = Path(__file__).parents[1]
 PAGES = Path(__file__).parent / "pages"
@@ -89,15 +88,14 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 @cache
-def _empty() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="stillholds-empty-")) / "library.db"
-    Store.create(path)
-    return path
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return Store.create(Path(folder) / "library.db").path.read_bytes()
 
 
 def new_store(folder: Path, name: str = "library.db") -> Store:
     """An empty library in FOLDER; the migrations run once for all tests."""
-    return Store(Path(shutil.copy(_empty(), folder / name)))
+    return Store(write(folder / name, _empty()))
 
 
 def filled(folder: Path, *paths: Path) -> Store:
@@ -141,7 +139,9 @@ def contents(store: Store) -> dict[str, Any]:
     with store.reading() as session:
         slugs = {row.id: row.slug for row in session.exec(select(Entity))}
         return {
-            "entities": {row.slug: (row.kind, row.title, row.short, row.is_stub) for row in session.exec(select(Entity))},
+            "entities": {
+                row.slug: (row.kind, row.title, row.short, row.is_stub) for row in session.exec(select(Entity))
+            },
             "details": {
                 slugs[row.id]: row.model_dump(exclude={"id"})
                 for table in DETAILS.values()
@@ -176,13 +176,7 @@ def links_between(store: Store, source: str, target: str) -> list[Link]:
     with store.reading() as session:
         ends = (entity(session, source).id, entity(session, target).id)
         query = select(Link).where(Link.source_id == ends[0], Link.target_id == ends[1])
-        return list(session.exec(query.order_by(Link.position)))  # type: ignore[arg-type]
-
-
-def body_of(store: Store, slug: str) -> str:
-    with store.reading() as session:
-        row = entity(session, slug)
-        return session.get_one({"note": Note, "line": Line}[row.kind], row.id).body
+        return list(session.exec(query.order_by(Link.position)))
 
 
 # --- a toy embedder --------------------------------------------------------------------------------------------------
@@ -211,11 +205,6 @@ class BagOfWords:
 
 def quiet(_done: int, _total: int) -> None:
     """Nobody watches the progress of a test."""
-
-
-def as_embedder(embedder: BagOfWords) -> Embedder:
-    """The toy is one, and a type checker may say so."""
-    return embedder
 
 
 # --- time and other processes ----------------------------------------------------------------------------------------
@@ -272,7 +261,7 @@ def _child(task: Callable[..., Any], call: tuple[Any, ...], start: Any, there: A
     start.wait()
     try:
         said = task(*call)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it was, the parent is told
         there.send(f"{type(error).__name__}: {error}")
         os._exit(1)
     there.send(said)

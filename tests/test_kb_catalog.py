@@ -86,7 +86,9 @@ def test_a_finding_on_two_pages_is_one_claim_that_both_state():
 
 def test_an_alias_an_original_title_and_a_file_name_mean_their_page():
     page = md("---\ntitle: Do bees sleep?\noriginal_title: bees nap\naliases: [sleep]\n---\nBody.", "notes/resting.md")
-    links = [md(f"# Link {n}\n\nSee [[{name}]].", f"notes/{n}.md") for n, name in enumerate(["bees nap", "Sleep", "resting"])]
+    links = [
+        md(f"# Link {n}\n\nSee [[{name}]].", f"notes/{n}.md") for n, name in enumerate(["bees nap", "Sleep", "resting"])
+    ]
     catalog = of(page, *links)
     assert len(entries(catalog, "note")) == 4
     assert {catalog.by_key[edge.target].title for edge in catalog.edges} == {"Do bees sleep?"}
@@ -112,7 +114,9 @@ def test_two_notes_with_one_alias_stay_two():
 
 
 def test_an_alias_that_is_the_title_of_another_note_does_not_swallow_it():
-    catalog = of(md("---\naliases: [Winter]\n---\n# Sleep\n\nText.", "notes/a.md"), md("# Winter\n\nText.", "notes/b.md"))
+    catalog = of(
+        md("---\naliases: [Winter]\n---\n# Sleep\n\nText.", "notes/a.md"), md("# Winter\n\nText.", "notes/b.md")
+    )
     assert titles(catalog, "note") == ["Sleep", "Winter"]
 
 
@@ -141,6 +145,13 @@ def test_a_wikilink_means_what_its_two_ends_make_of_it(source, target, meaning):
     assert [edge.type for edge in of(here, there).edges] == [meaning]
 
 
+def test_a_wikilink_means_what_the_front_matter_says_of_the_same_two():
+    catalog = of(
+        md("---\ncontradicts: [[There]]\n---\n# Here\n\nNot so, [[There]]."), md("# There\n\nText.", "notes/there.md")
+    )
+    assert [(edge.type, edge.link.sentence) for edge in catalog.edges] == [("contradicts", "Not so, There.")]
+
+
 def test_a_wikilink_to_nothing_known_names_a_note():
     assert titles(of(naming(Ref(kind=None, title="Something new"))), "note") == ["Something new"]
 
@@ -152,7 +163,9 @@ def test_a_wikilink_means_the_note_where_a_line_and_a_claim_have_the_same_title(
 
 
 def test_a_wikilink_finds_what_another_page_only_names():
-    catalog = of(naming(Ref(kind="claim", title="Bees sleep"), title="A"), naming(Ref(kind=None, title="bees sleep"), title="B"))
+    catalog = of(
+        naming(Ref(kind="claim", title="Bees sleep"), title="A"), naming(Ref(kind=None, title="bees sleep"), title="B")
+    )
     assert titles(catalog, "note") == []
     assert {catalog.by_key[edge.target].kind for edge in catalog.edges} == {"claim"}
 
@@ -225,7 +238,11 @@ def test_two_ids_stay_two_papers_when_a_title_alone_fits_both():
 
 def test_a_paper_with_a_page_of_its_own_is_known_by_its_id_and_title():
     page = md(f"---\nkind: paper\ntitle: '{LONG}'\narxiv: arXiv:2506.99904\n---\nAbstract.", "papers/stop.md")
-    catalog = of(page, naming(Ref(kind="paper", title=SHORT), title="A"), naming(Ref(kind="paper", arxiv="2506.99904"), title="B"))
+    catalog = of(
+        page,
+        naming(Ref(kind="paper", title=SHORT), title="A"),
+        naming(Ref(kind="paper", arxiv="2506.99904"), title="B"),
+    )
     (paper,) = entries(catalog, "paper")
     assert (paper.title, paper.arxiv, paper.own.page) == (LONG, "2506.99904", page)
 
@@ -250,7 +267,12 @@ def test_an_untitled_source_is_the_note_to_which_another_page_gives_that_text():
 
 def test_else_it_is_the_question_that_it_was_paired_with():
     (note,) = entries(
-        of(naming(Ref(kind="note", summary="Bees rest.", guess="Do bees sleep?"), Ref(kind="note", title="Do bees sleep?"))), "note"
+        of(
+            naming(
+                Ref(kind="note", summary="Bees rest.", guess="Do bees sleep?"), Ref(kind="note", title="Do bees sleep?")
+            )
+        ),
+        "note",
     )
     assert (note.title, note.summary) == ("Do bees sleep?", "Bees rest.")
 
@@ -262,7 +284,11 @@ def test_else_it_goes_by_its_text():
 def test_a_text_that_two_notes_have_says_nothing():
     catalog = of(
         naming(Ref(kind="note", summary="Same.", guess="Do bees sleep?"), title="Untitled"),
-        naming(Ref(kind="note", title="One?", summary="Same."), Ref(kind="note", title="Two?", summary="Same."), title="Titled"),
+        naming(
+            Ref(kind="note", title="One?", summary="Same."),
+            Ref(kind="note", title="Two?", summary="Same."),
+            title="Titled",
+        ),
     )
     guessed = catalog.by_key["note:do bees sleep"]
     assert [ref.summary for _, ref in guessed.named] == ["Same."]
@@ -299,9 +325,24 @@ def test_the_date_of_its_own_page_comes_first():
 
 OURS = sheets_of(page_paths())
 VAULT = [
-    sheet(md("# Why do winter clusters rotate their outer bees?\n\nSee [[stop-signals]] and [[quorum]].", "notes/rotate.md")),
-    sheet(md("---\naliases: [quorum]\npapers: ['Stop Signals Break Ties']\n---\n# Quorum\n\nText [[rotate]].", "notes/q.md")),
-    sheet(md("---\ntitle: Rotation in the winter ball needs no signal\nnote: [[rotate]]\n---\nText.", "claims/rotation.md")),
+    sheet(
+        md(
+            "# Why do winter clusters rotate their outer bees?\n\nSee [[stop-signals]] and [[quorum]].",
+            "notes/rotate.md",
+        )
+    ),
+    sheet(
+        md(
+            "---\naliases: [quorum]\npapers: ['Stop Signals Break Ties']\n---\n# Quorum\n\nText [[rotate]].",
+            "notes/q.md",
+        )
+    ),
+    sheet(
+        md(
+            "---\ntitle: Rotation in the winter ball needs no signal\nnote: [[rotate]]\n---\nText.",
+            "claims/rotation.md",
+        )
+    ),
     sheet(md("---\ntitle: Dances Under Noise\narxiv: '2501.99901'\n---\nAbstract.", "papers/dances.md")),
 ]
 

@@ -37,7 +37,8 @@ def test_a_date_is_as_fine_as_its_source_gives_it(written, earliest, latest):
 
 
 @pytest.mark.parametrize(
-    "written", ["~2025", "≈ 2025", "c. 2025", "ca. 2025", "circa 2025", "about 2025", "Early 2025", "mid-2025", "late 2025"]
+    "written",
+    ["~2025", "≈ 2025", "c. 2025", "ca. 2025", "circa 2025", "about 2025", "Early 2025", "mid-2025", "late 2025"],
 )
 def test_a_date_that_its_source_was_unsure_of_has_the_bounds_of_its_words_and_says_so(written):
     parsed = WrittenDate.parse(written)
@@ -57,7 +58,20 @@ def test_the_words_are_kept_as_written_but_for_the_space_around_them():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "25", "20255", "2025-13", "2025-00", "2025-02-30", "0000", "2025-05-22-01", "Mai 2025", "31 June 2025", "~"],
+    [
+        "",
+        "soon",
+        "25",
+        "20255",
+        "2025-13",
+        "2025-00",
+        "2025-02-30",
+        "0000",
+        "2025-05-22-01",
+        "Mai 2025",
+        "31 June 2025",
+        "~",
+    ],
 )
 def test_what_no_calendar_has_is_refused(text):
     with pytest.raises(ValueError, match=r"is no date|is no month|out of range|year 0"):

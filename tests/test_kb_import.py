@@ -84,7 +84,11 @@ def test_an_inline_mention_is_a_link_at_its_sentence_in_the_store(tmp_path):
 def test_what_is_only_named_is_a_stub_and_what_has_a_page_is_not(tmp_path):
     store = filled(tmp_path)
     with store.reading() as session:
-        with_page = {row.title for row in session.exec(select(Entity).where(Entity.kind.in_(["note", "line"]))) if not row.is_stub}
+        with_page = {
+            row.title
+            for row in session.exec(select(Entity).where(Entity.kind.in_(["note", "line"])))
+            if not row.is_stub
+        }
     assert with_page == {
         "Can a swarm choose a nest without any leader?",
         "How does a colony turn noisy dances into a good decision?",
@@ -104,7 +108,9 @@ def test_every_entry_knows_the_page_that_it_comes_from(tmp_path):
 
 
 def test_a_markdown_claim_and_a_finding_with_the_same_words_are_one_claim(tmp_path):
-    page = write(tmp_path / "claims" / "rotation.md", "---\ntitle: Rotation in the winter ball needs no signal\n---\nText.")
+    page = write(
+        tmp_path / "claims" / "rotation.md", "---\ntitle: Rotation in the winter ball needs no signal\n---\nText."
+    )
     store = filled(tmp_path, PAGES, page)
     assert len(titles(store, "claim")) == 9
     with store.reading() as session:
@@ -180,6 +186,7 @@ def test_only_entries_that_changed_are_marked_as_updated(tmp_path):
 
 
 def edited(tmp_path: Path, old: str, new: str, name: str = "line_signals.txt") -> Path:
+    assert old in text_of(name)
     return write(tmp_path / "edited" / name, text_of(name).replace(old, new))
 
 
@@ -292,8 +299,15 @@ def test_a_claim_page_whose_wording_changes_keeps_its_history(tmp_path):
 
 
 def by_id_then_title_then_both(tmp_path: Path) -> list[Path]:
-    papers = {"one": "arXiv:2506.99904", "two": "Stop Signals Break Ties", "three": "arXiv:2506.99904 – Stop Signals Break Ties"}
-    return [write(tmp_path / f"{name}.md", f'---\npapers: ["{said}"]\n---\n# {name}\n\nText.') for name, said in papers.items()]
+    papers = {
+        "one": "arXiv:2506.99904",
+        "two": "Stop Signals Break Ties",
+        "three": "arXiv:2506.99904 – Stop Signals Break Ties",
+    }
+    return [
+        write(tmp_path / f"{name}.md", f'---\npapers: ["{said}"]\n---\n# {name}\n\nText.')
+        for name, said in papers.items()
+    ]
 
 
 def test_two_entries_that_a_third_page_makes_one_are_one_and_the_old_slug_leads_there(tmp_path):
@@ -331,7 +345,9 @@ def test_entries_part_again_when_the_page_that_joined_them_goes(tmp_path):
 
 def test_a_source_known_by_its_text_keeps_its_old_address_when_it_gets_a_title(tmp_path):
     untitled = write(tmp_path / "u.txt", "Why so?\n\nHook.\n\nNo question.\n\nSources 1 note\n\nBees rest in bouts.\n")
-    titled = write(tmp_path / "t.txt", "Why not?\n\nHook.\n\nText.\n\nSources 1 note\n\nDo bees sleep?\n\nBees rest in bouts.\n")
+    titled = write(
+        tmp_path / "t.txt", "Why not?\n\nHook.\n\nText.\n\nSources 1 note\n\nDo bees sleep?\n\nBees rest in bouts.\n"
+    )
     store = filled(tmp_path, untitled)
     assert titles(store, "note") == ["Bees rest in bouts."]
     bring_in(store, titled)
@@ -352,6 +368,13 @@ def test_a_renamed_title_keeps_the_entry_and_its_address(tmp_path):
     with store.reading() as session:
         assert {find(session, slug).id for slug in ("sleep", "do-bees-rest")} == {before.id}
         assert [row.number for row in versions_of(session, find(session, "sleep").version_id)] == [2, 1]
+
+
+def test_what_links_to_the_old_title_means_the_renamed_page(tmp_path):
+    store = vault(tmp_path, notes__sleep="# Do bees sleep?\n\nText.", notes__other="# Other\n\nSee [[Do bees sleep?]].")
+    bring_in(store, write(tmp_path / "vault" / "notes" / "sleep.md", "# Do bees rest?\n\nText."))
+    assert titles(store, "note") == ["Do bees rest?", "Other"]
+    assert len(links_between(store, "other", "sleep")) == 1
 
 
 def test_a_renamed_file_keeps_the_entry_and_redirects_the_slug(tmp_path):
@@ -519,7 +542,15 @@ def test_a_file_name_that_is_not_utf_8_harms_no_other_page(tmp_path):
 
 
 def test_readme_and_hidden_files_and_other_formats_of_a_folder_are_skipped(tmp_path):
-    for name in ["README.md", "readme.txt", ".hidden.md", ".git/notes.md", "picture.png", "data.json", "notes/README.md"]:
+    for name in [
+        "README.md",
+        "readme.txt",
+        ".hidden.md",
+        ".git/notes.md",
+        "picture.png",
+        "data.json",
+        "notes/README.md",
+    ]:
         write(tmp_path / "pages" / name, "# No page\n\nText.")
     write(tmp_path / "pages" / "notes" / "deep" / "a.markdown", "# A\n\nText.")
     report = bring_in(new_store(tmp_path), tmp_path / "pages")
@@ -600,7 +631,10 @@ def import_and_die(store_path: Path, folder: Path, die_at: int) -> int:
 def many_pages(folder: Path) -> Path:
     for number in range(60):
         text = f"See [[Page {number + 1}]] for more. Also [[Page {number + 7}|another]]."
-        write(folder / f"page-{number}.md", f"---\npapers: ['Paper {number % 9}: a study']\n---\n# Page {number}\n\n{text}")
+        write(
+            folder / f"page-{number}.md",
+            f"---\npapers: ['Paper {number % 9}: a study']\n---\n# Page {number}\n\n{text}",
+        )
     return folder
 
 

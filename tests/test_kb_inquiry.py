@@ -31,7 +31,9 @@ def test_each_of_our_pages_is_recognised(name):
     assert inquiry.recognises(text_of(name))
 
 
-@pytest.mark.parametrize("text", ["", "Just a text.\n\nIn two paragraphs.", "# Heading\n\n- Sources", "Sources of error\n"])
+@pytest.mark.parametrize(
+    "text", ["", "Just a text.\n\nIn two paragraphs.", "# Heading\n\n- Sources", "Sources of error\n"]
+)
 def test_other_texts_are_not(text):
     assert not inquiry.recognises(text)
 
@@ -113,7 +115,10 @@ def test_related_notes_come_with_their_hook_and_the_reason():
         "Can scouts judge the volume of a cavity by walking it?",
         "Does crowd wisdom fail when voters copy each other?",
     ]
-    assert related[1][0].hook == "A scout measures a dark room with her feet. This asks how far the estimate can be trusted."
+    assert (
+        related[1][0].hook
+        == "A scout measures a dark room with her feet. This asks how far the estimate can be trusted."
+    )
     assert related[1][1] == "supplies the single report which the count adds up"
 
 
@@ -223,7 +228,9 @@ def test_of_two_titles_that_overlap_the_longer_is_meant():
 
 
 def test_a_question_of_the_text_itself_is_no_mention():
-    page = inquiry.read("Why?\n\nHook.\n\nIs that all? No. “Do bees count?” she asked.\n\nSources 1 note\n\nBees count.\n")
+    page = inquiry.read(
+        "Why?\n\nHook.\n\nIs that all? No. “Do bees count?” she asked.\n\nSources 1 note\n\nBees count.\n"
+    )
     assert [link for link in page.links if link.start is not None] == []
 
 
@@ -297,7 +304,9 @@ def test_a_finding_without_a_date_has_that_of_the_whole_list():
     page = inquiry.read(text_of("line_dances.txt").replace(" (May 2021).", "."))
     (claim,) = [ref for ref in page.refs if ref.kind == "claim" and ref.title.startswith("A quorum")]
     assert claim.date.written == "2019–2026"
-    assert claim.title == "A quorum of about twenty scouts ends the debate over a nest; no scout compares sites herself."
+    assert (
+        claim.title == "A quorum of about twenty scouts ends the debate over a nest; no scout compares sites herself."
+    )
 
 
 def test_brackets_that_hold_no_date_belong_to_the_statement():
@@ -417,7 +426,7 @@ def says_more(half: str, whole: Page) -> bool:
 
 
 def test_markup_and_addresses_in_a_page_are_text_and_nothing_else():
-    hostile = '<script>alert(1)</script> <img src=x onerror=alert(2)> [free honey](javascript:alert(3))'
+    hostile = "<script>alert(1)</script> <img src=x onerror=alert(2)> [free honey](javascript:alert(3))"
     page = inquiry.read(text_of("line_dances.txt").replace("No single dancer", f"{hostile} No single dancer"))
     assert hostile in page.body
     assert page.refs == page_of("line_dances.txt").refs

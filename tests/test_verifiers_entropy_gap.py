@@ -172,7 +172,8 @@ def test_the_replay_of_the_runs_own_texts_is_a_control() -> None:
 
 def test_profiles_do_what_the_registry_says() -> None:
     parameters = ENTROPY_GAP.checked({})
-    smoke, standard, thorough = (settings_for(profile, parameters) for profile in ("smoke", "standard", "thorough"))
+    units = ENTROPY_GAP.profiles["standard"].units
+    smoke, standard, thorough = (settings_for(name, parameters, units) for name in ("smoke", "standard", "thorough"))
     for profile, settings in (("smoke", smoke), ("standard", standard), ("thorough", thorough)):
         assert settings.units == ENTROPY_GAP.profiles[profile].units
     assert replace(thorough, units=standard.units) == standard  # more units of the same kind
@@ -181,8 +182,8 @@ def test_profiles_do_what_the_registry_says() -> None:
 
 
 def test_parameters_of_the_contract_reach_the_settings() -> None:
-    settings = settings_for("standard", ENTROPY_GAP.checked({"own_entropy": 0.6}))
-    assert (settings.own_entropy, settings.deeper_entropy) == (0.6, 0.3)
+    settings = settings_for("standard", ENTROPY_GAP.checked({"own_entropy": 0.6}), 17)
+    assert (settings.own_entropy, settings.deeper_entropy, settings.units) == (0.6, 0.3, 17)
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ SUBJECTS: Mapping[str, SubjectFacts] = {
         SubjectFacts(
             "lab:story",
             "tiny networks on synthetic topic stories",
-            18_784,
+            18_752,
             "post-trained with reinforcement learning",
             "synthetic stories",
         ),

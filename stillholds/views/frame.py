@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -102,12 +102,6 @@ def link(card: Card, text: str | None = None) -> str:
 def anchor(href: str, text: str, classes: str = "") -> str:
     """A link to one of our own pages, as HTML."""
     return f"<a class='sh-a {classes}' href='{escape(href, quote=True)}' target='_self'>{escape(text)}</a>"
-
-
-def split_address(href: str) -> tuple[str, dict[str, str]]:
-    """The page and its parameters in one of our own addresses."""
-    parts = urlsplit(href)
-    return parts.path.strip("/"), dict(parse_qsl(parts.query))
 
 
 # --- when something is not there --------------------------------------------------------------------------------------

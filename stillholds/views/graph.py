@@ -12,7 +12,7 @@ from claims.overview import Row
 from kb import read
 from kb.graph import Neighbourhood, neighbourhood
 from kb.read import Card
-from stillholds.views import charts, frame, marks, nav
+from stillholds.views import charts, frame, marks
 from stillholds.views.network import draw
 from stillholds.words import Mark, mark, marks_of
 
@@ -100,12 +100,9 @@ def _only(around: Neighbourhood, kinds: set[str]) -> Neighbourhood:
 
 def _picture(around: Neighbourhood, rows: Mapping[str, Row]) -> None:
     palette = charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
-    picked = draw(elements(around, rows, palette), around.here.slug, palette)
-    if picked.opened:
-        node = next(node for node in around.nodes if node.slug == picked.opened)
-        nav.go(frame.PAGES[node.kind], slug=node.slug)
-    if picked.walked and picked.walked != around.here.slug:
-        st.query_params["node"] = picked.walked
+    walked = draw(elements(around, rows, palette), around.here.slug, palette)
+    if walked and walked != around.here.slug:
+        st.query_params["node"] = walked
         st.rerun()
 
 
@@ -130,7 +127,12 @@ def elements(around: Neighbourhood, rows: Mapping[str, Row], palette: charts.Pal
 
 
 def _node(node: Card, row: Row | None, palette: charts.Palette) -> dict[str, Any]:
-    data: dict[str, Any] = {"id": node.slug, "label": _short(node), "kind": node.kind}
+    data: dict[str, Any] = {
+        "id": node.slug,
+        "label": _short(node),
+        "kind": node.kind,
+        "href": frame.address(node.kind, node.slug),
+    }
     if row is not None:
         shown = marks_of(row.standing)[-1]
         data["standing"] = row.standing.word.lower()
@@ -156,8 +158,7 @@ def _reader(around: Neighbourhood, rows: Mapping[str, Row]) -> None:
     here = around.here
     kind = f"<div class='sh-small sh-soft'>{escape(here.kind.capitalize())}</div>"
     frame.html(f"{kind}<h2 class='sh-title sh-reader'>{escape(here.title)}</h2>")
-    if st.button("Open", type="primary", width="stretch"):
-        nav.go(frame.PAGES[here.kind], slug=here.slug)
+    frame.html(f"<p>{frame.anchor(frame.address(here.kind, here.slug), 'Open', 'sh-button')}</p>")
     met = _relations(around)
     by_slug = {node.slug: node for node in around.nodes}
     entries = [_neighbour(relations, by_slug[slug], rows.get(by_slug[slug].id)) for slug, relations in met.items()]

@@ -1,7 +1,7 @@
 """The graph widget: cytoscape in a Streamlit component, its files served from this package."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import streamlit as st
 
@@ -13,19 +13,10 @@ _mount = st.components.v2.component(
 )
 
 
-class Picked(NamedTuple):
-    """The node that was clicked, and the one that was clicked twice, since the last run."""
-
-    walked: str | None
-    opened: str | None
-
-
-def draw(elements: Sequence[dict[str, Any]], here: str, palette: dict[str, str], key: str = "network") -> Picked:
-    """Draw ELEMENTS around HERE."""
+def draw(elements: Sequence[dict[str, Any]], here: str, palette: dict[str, str], key: str = "network") -> str | None:
+    """Draw ELEMENTS around HERE; return the node that was clicked since the last run. A double click opens the node's page."""
     result = _mount(
-        data={"elements": list(elements), "here": here, "palette": palette},
-        key=key,
-        on_walk_change=lambda: None,
-        on_open_change=lambda: None,
+        data={"elements": list(elements), "here": here, "palette": palette}, key=key, on_walk_change=lambda: None
     )
-    return Picked(result.walk, result.open)
+    walked: str | None = result.walk
+    return walked

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit.navigation.page import Page
 
 from stillholds.views import claim, frame, graph, home, lists, note, paper, search
 from stillholds.views.nav import listen
@@ -13,21 +12,21 @@ def main() -> None:
     """Draw the page that the address asks for."""
     st.set_page_config(page_title="Still Holds", page_icon=str(frame.ASSETS / "icon.svg"), layout="wide")
     st.logo(str(frame.ASSETS / "logo.svg"), size="medium")
-    pages: dict[str, Page] = {
-        "": st.Page(_framed(home.page), title="Library", default=True),
-        "lines": st.Page(_framed(lists.lines), title="Lines", url_path="lines"),
-        "notes": st.Page(_framed(lists.notes), title="Notes", url_path="notes"),
-        "claims": st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
-        "graph": st.Page(_framed(graph.page), title="Graph", url_path="graph"),
-        "search": st.Page(_framed(search.page), title="Search", url_path="search"),
-        "line": st.Page(_framed(note.line), title="Line", url_path="line", visibility="hidden"),
-        "note": st.Page(_framed(note.note), title="Note", url_path="note", visibility="hidden"),
-        "claim": st.Page(_framed(claim.page), title="Claim", url_path="claim", visibility="hidden"),
-        "paper": st.Page(_framed(paper.page), title="Paper", url_path="paper", visibility="hidden"),
-    }
-    page = st.navigation(list(pages.values()), position="top")
+    pages = [
+        st.Page(_framed(home.page), title="Library", default=True),
+        st.Page(_framed(lists.lines), title="Lines", url_path="lines"),
+        st.Page(_framed(lists.notes), title="Notes", url_path="notes"),
+        st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
+        st.Page(_framed(graph.page), title="Graph", url_path="graph"),
+        st.Page(_framed(search.page), title="Search", url_path="search"),
+        st.Page(_framed(note.line), title="Line", url_path="line", visibility="hidden"),
+        st.Page(_framed(note.note), title="Note", url_path="note", visibility="hidden"),
+        st.Page(_framed(claim.page), title="Claim", url_path="claim", visibility="hidden"),
+        st.Page(_framed(paper.page), title="Paper", url_path="paper", visibility="hidden"),
+    ]
+    page = st.navigation(pages, position="top")
     frame.style()
-    listen(pages)
+    listen()
     page.run()
 
 

@@ -65,6 +65,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_run')),
     sa.UniqueConstraint('stream', 'number', name=op.f('uq_run_stream_number'))
     )
+    op.create_table('text_state',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_text_state'))
+    )
     op.create_table('document_version',
     sa.Column('id', sa.String(), nullable=False),
     sa.Column('document_id', sa.String(), nullable=False),

@@ -1,5 +1,6 @@
 // The inquiry graph: a neighbourhood that is walked by clicking, on a map that stays where it was.
 import cytoscape from "./cytoscape.esm.min.mjs";
+import { walk } from "./walk.js";
 
 const graphs = new WeakMap(); // one instance per mounted element, kept across reruns
 const places = new Map(); // where every node ever met lies: known nodes never move
@@ -78,7 +79,7 @@ function move(graph, here) {
 function mount(box, setTriggerValue) {
   const graph = cytoscape({ container: box, minZoom: 0.2, maxZoom: 2.5 });
   graph.on("onetap", "node", (event) => setTriggerValue("walk", event.target.id()));
-  graph.on("dbltap", "node", (event) => setTriggerValue("open", event.target.id()));
+  graph.on("dbltap", "node", (event) => walk(event.target.data("href")));
   return graph;
 }
 

@@ -1,0 +1,136 @@
+"""A library with a run in it, the app that serves it, and a browser to look at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from claims import library, runs, verification
+from kb.store import Store
+from tests.cli_support import EXAMPLES
+from verifiers.measurement import Measurement
+
+GOLDEN = (
+    Path(__file__).parent / "data" / "entropy_gap_standard.json"
+)  # one real standard run, so that no test waits for it
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A deep link asks the server for two files below its own path that Streamlit looks for at the root.
+HARMLESS = "Failed to load resource: the server responded with a status of 404 (Not Found)"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def recorded() -> Measurement:
+    """A measurement that entropy_gap gave once."""
+    return Measurement.model_validate_json(GOLDEN.read_text())
+
+
+def library_with_a_run(path: Path, *pages: Path) -> Store:
+    """The example library, its six contracts judged on one recorded measurement."""
+    store = library.create(path, now())
+    library.bring_in(store, [EXAMPLES, *pages], now())
+    (job,) = verification.plan(store, None, "standard", now())
+    run = runs.begin(store, job, now())
+    runs.end(store, run.id, recorded(), now())
+    return store
+
+
+@contextmanager
+def served(store: Path, *options: str, cwd: Path | None = None, **environment: str) -> Iterator[str]:
+    """The app over STORE; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-P", "-m", "stillholds", "app", "--port", str(port), "--store", str(store), *options]
+    server = subprocess.Popen(
+        command, cwd=cwd, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _wait(f"http://127.0.0.1:{port}/_stcore/health", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=15)
+        finally:
+            server.kill()
+            if server.stderr:
+                server.stderr.close()
+
+
+def _wait(address: str, server: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            if server.poll() is not None:
+                raise AssertionError(f"the app ended: {server.stderr.read() if server.stderr else ''}") from None
+            time.sleep(0.2)
+    raise AssertionError("the app did not answer")
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A real Chromium."""
+    executable = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page that remembers what went wrong on it and where it asked."""
+
+    def __init__(self, chromium: Browser, address: str, width: int = 1440, height: int = 900) -> None:
+        self.address = address
+        self.page: Page = chromium.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True
+        ).new_page()
+        self.page.set_default_timeout(30_000)
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def go(self, path: str) -> Page:
+        """Open a page and wait until it is drawn."""
+        self.page.goto(self.address + path)
+        return self.drawn()
+
+    def drawn(self) -> Page:
+        """Wait until Streamlit has nothing left to draw."""
+        self.page.locator("[data-testid=stMainBlockContainer]").wait_for()
+        expect(self.page.locator("[data-testid=stApp]")).to_have_attribute(
+            "data-test-script-state", "notRunning", timeout=60_000
+        )
+        return self.page
+
+    def unexpected(self) -> list[str]:
+        """Errors beyond the two harmless ones of a deep link, and requests that left the machine."""
+        outside = [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+        return [error for error in self.errors if error != HARMLESS] + outside
