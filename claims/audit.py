@@ -1,20 +1,23 @@
 """Recomputes everything that the ledger claims: digests, chains, seals, every verdict from its measurement, every
-standing.
+standing. It reads what lies on the disk, not what the store would make of it, and goes on after what it cannot read.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from claims import ledger
-from claims.history import contracts, history, state_of
-from claims.ledger import START, Entry, RunStarted, VerdictGiven, digest_of_contract
+from claims.contract import Contract
+from claims.history import fold, state_of
+from claims.ledger import START, ContractSet, Entry, RunStarted, VerdictGiven, digest_of_contract
 from claims.runs import given
-from kb.models import Checkpoint, ClaimState, Entity, LedgerEntry, MeasurementRecord
+from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, MeasurementRecord
 from kb.store import Store
+from kb.stored import Row, stored
 from verifiers.measurement import Measurement, Value
 
 
@@ -38,122 +41,164 @@ class Audit(Value):
     problems: tuple[Problem, ...]
 
 
+class _Named(NamedTuple):
+    """A claim as its entity and its page say it."""
+
+    slug: str
+    documentary: str
+
+
 def audit(store: Store) -> Audit:
     """Recompute the whole ledger of a library."""
     with store.reading() as session:
-        rows, problems = _readable(session)
-        seals, unreadable = _readable_seals(session)
-        problems += unreadable
-        chains: dict[str, list[LedgerEntry]] = {}
-        for row in rows:
-            chains.setdefault(row.claim_id, []).append(row)
-        measurements = dict(_measurements(session))
-        problems += _measurement_problems(session)
-        for claim_id, chain in chains.items():
-            problems += _chain_problems(session, claim_id, chain, measurements)
-        problems += _seal_problems(seals, chains)
-        return Audit(
-            claims=len(chains),
-            entries=len(rows),
-            verdicts=sum(row.kind == "verdict" for row in rows),
-            checkpoints=len(seals),
-            head=seals[-1].digest if seals else START,
-            problems=tuple(problems),
-        )
-
-
-def _readable(session: Session) -> tuple[list[LedgerEntry], list[Problem]]:
-    """All entries in order; one that cannot even be read is a problem."""
-    keys = session.exec(
-        select(LedgerEntry.id, LedgerEntry.claim_id, LedgerEntry.seq).order_by(
-            col(LedgerEntry.claim_id), col(LedgerEntry.seq)
-        )
+        rows, problems = _rows(session, LedgerEntry, "seq")
+        seals, more = _rows(session, Checkpoint, "seq")
+        records, still_more = _rows(session, MeasurementRecord, "digest")
+        states, and_more = _rows(session, ClaimState, "claim_id")
+        problems += more + still_more + and_more + list(_measurement_problems(records))
+        claims = {
+            key: _Named(slug, documentary)
+            for key, slug, documentary in session.exec(
+                select(Claim.id, Entity.slug, Claim.documentary).join(Entity, col(Entity.id) == Claim.id)
+            )
+        }
+    measurements = dict(_measurements(records))
+    shown = {state.claim_id: state for state in states}
+    chains: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for row in rows:
+        chains[row.claim_id].append(row)
+    for claim_id in sorted(chains.keys() | shown.keys()):
+        claim = claims.get(claim_id)
+        if claim is None:
+            problems.append(Problem(where=f"claim {claim_id}", what="it is gone, and its record is left"))
+            continue
+        entries, broken = _chain(claim.slug, chains.get(claim_id, []))
+        problems += broken or list(_verdict_problems(claim.slug, entries, measurements))
+        if not broken and not _agrees(shown.get(claim_id), claim_id, claim.documentary, entries):
+            what = "the standing that is shown is not the one its entries give"
+            problems.append(Problem(where=f"claim {claim.slug}", what=what))
+    problems += _seal_problems(seals, chains)
+    return Audit(
+        claims=len(chains),
+        entries=len(rows),
+        verdicts=sum(row.kind == "verdict" for row in rows),
+        checkpoints=len(seals),
+        head=seals[-1].digest if seals else START,
+        problems=tuple(problems),
     )
+
+
+def _rows(session: Session, table: type[Row], order: str) -> tuple[list[Row], list[Problem]]:
+    """Every row of TABLE that can be read, and what is wrong with any."""
     rows, problems = [], []
-    for key, claim_id, seq in keys.all():
-        try:
-            rows.append(session.get_one(LedgerEntry, key))
-        except (ValueError, DBAPIError) as error:
-            problems.append(Problem(where=f"claim {claim_id}, entry {seq}", what=f"it cannot be read: {error}"))
+    for found in stored(session, table, order):
+        if found.row is not None:
+            rows.append(found.row)
+        if found.wrong:
+            problems.append(Problem(where=found.where, what=found.wrong))
     return rows, problems
 
 
-def _readable_seals(session: Session) -> tuple[list[Checkpoint], list[Problem]]:
-    try:
-        return list(session.exec(select(Checkpoint).order_by(col(Checkpoint.seq)))), []
-    except (ValueError, DBAPIError) as error:
-        return [], [Problem(where="checkpoints", what=f"one cannot be read: {error}")]
+# --- measurements ----------------------------------------------------------------------------------------------------
 
 
-def _measurements(session: Session) -> Iterator[tuple[str, Measurement]]:
-    for row in session.exec(select(MeasurementRecord)):
+def _measurements(records: Iterable[MeasurementRecord]) -> Iterator[tuple[str, Measurement]]:
+    for row in records:
         try:
             yield row.digest, Measurement.model_validate_json(row.body)
         except ValidationError:
-            continue  # reported by its digest
+            continue  # whoever names it will miss it
 
 
-def _measurement_problems(session: Session) -> Iterator[Problem]:
-    for row in session.exec(select(MeasurementRecord).order_by(col(MeasurementRecord.digest))):
+def _measurement_problems(records: Iterable[MeasurementRecord]) -> Iterator[Problem]:
+    for row in records:
         if hashlib.sha256(row.body.encode()).hexdigest() != row.digest:
             yield Problem(where=f"measurement {row.digest[:12]}", what="its text is not the one that was measured")
 
 
-def _chain_problems(
-    session: Session, claim_id: str, chain: list[LedgerEntry], measurements: dict[str, Measurement]
-) -> Iterator[Problem]:
-    claim = session.get(Entity, claim_id)
-    name = claim.slug if claim else claim_id
+# --- one chain -------------------------------------------------------------------------------------------------------
+
+
+def _chain(name: str, chain: Sequence[LedgerEntry]) -> tuple[list[Entry], list[Problem]]:
+    """A claim's entries, and what breaks its chain, if anything does."""
+    entries: list[Entry] = []
     previous = START
     for expected, row in enumerate(chain, start=1):
-        where = f"claim {name}, entry {row.seq}"
-        if row.seq != expected:
-            yield Problem(where=where, what=f"entry {expected} is missing before it")
-            return
-        if row.previous != previous:
-            yield Problem(where=where, what="it does not follow the entry before it")
-            return
-        if ledger.entry_digest(row) != row.digest:
-            yield Problem(where=where, what="it is not the entry that was written")
-            return
+        wrong = _link_problem(row, expected, previous)
+        if wrong:
+            return entries, [Problem(where=f"claim {name}, entry {row.seq}", what=wrong)]
+        entries.append(ledger.entry_of(row))
         previous = row.digest
-    entries = ledger.entries(session, claim_id)
-    yield from _verdict_problems(name, entries, measurements)
-    yield from _state_problems(session, claim_id, name)
+    return entries, []
 
 
-def _verdict_problems(name: str, entries: list[Entry], measurements: dict[str, Measurement]) -> Iterator[Problem]:
-    known = contracts(entries)
-    begun = {entry.event.run for entry in entries if isinstance(entry.event, RunStarted)}
-    for digest, contract in known.items():
-        if digest_of_contract(contract) != digest:
-            yield Problem(where=f"claim {name}", what=f"the contract {digest[:12]} is not the one its digest names")
+def _link_problem(row: LedgerEntry, expected: int, previous: str) -> str:
+    if row.seq != expected:
+        return f"entry {expected} is missing before it"
+    if row.previous != previous:
+        return "it does not follow the entry before it"
+    if ledger.entry_digest(row) != row.digest:
+        return "it is not the entry that was written"
+    try:
+        return "" if ledger.entry_of(row).event.kind == row.kind else "its kind is not the one that its text says"
+    except ValueError:
+        return "its text is not one of an entry"
+
+
+def _verdict_problems(name: str, entries: Sequence[Entry], measurements: dict[str, Measurement]) -> Iterator[Problem]:
+    """Recompute every contract's digest and every verdict, from what was written before it."""
+    contracts: dict[str, Contract | None] = {}
+    begun: set[str] = set()
     for entry in entries:
-        event = entry.event
-        if not isinstance(event, VerdictGiven):
-            continue
-        where = f"claim {name}, entry {entry.seq}"
-        measured = measurements.get(event.measurement_digest)
-        if measured is None:
-            yield Problem(where=where, what=f"its measurement {event.measurement_digest[:12]} is missing")
-        elif event.run not in begun or event.contract_digest not in known:
-            yield Problem(where=where, what="its run or its contract was never written before it")
-        elif given(
-            known[event.contract_digest], measured, event.measurement_digest, event.run, event.number
-        ) != event.model_copy(update={"certificate": None}):
-            yield Problem(where=where, what="its verdict is not what its contract makes of its measurement")
+        wrong = ""
+        if isinstance(entry.event, ContractSet):
+            wrong = _contract_problem(entry.event, contracts)
+        elif isinstance(entry.event, RunStarted):
+            begun.add(entry.event.run)
+        elif isinstance(entry.event, VerdictGiven):
+            wrong = _verdict_problem(entry.event, contracts, begun, measurements)
+        if wrong:
+            yield Problem(where=f"claim {name}, entry {entry.seq}", what=wrong)
 
 
-def _state_problems(session: Session, claim_id: str, name: str) -> Iterator[Problem]:
-    row = session.get(ClaimState, claim_id)
-    wanted = state_of(history(session, claim_id))
-    held = row.model_dump(exclude={"claim_id"}) if row else None
-    if held != wanted:
-        yield Problem(where=f"claim {name}", what="the standing that is shown is not the one its entries give")
+def _contract_problem(event: ContractSet, contracts: dict[str, Contract | None]) -> str:
+    try:
+        contract = event.read()
+    except ValidationError:
+        return "its contract cannot be read"
+    contracts[event.contract_digest] = contract
+    named = digest_of_contract(contract) == event.contract_digest
+    return "" if named else f"its contract is not the one that its digest {event.contract_digest[:12]} names"
 
 
-def _seal_problems(seals: list[Checkpoint], chains: dict[str, list[LedgerEntry]]) -> Iterator[Problem]:
-    previous, heads = START, dict[str, dict[str, object]]()
+def _verdict_problem(
+    event: VerdictGiven, contracts: dict[str, Contract | None], begun: set[str], measurements: dict[str, Measurement]
+) -> str:
+    contract, measured = contracts.get(event.contract_digest), measurements.get(event.measurement_digest)
+    if measured is None:
+        return f"its measurement {event.measurement_digest[:12]} is missing"
+    if contract is None or event.run not in begun:
+        return "its run or its contract was never written before it"
+    try:
+        wanted = given(contract, measured, event.measurement_digest, event.run, event.number)
+    except (LookupError, ValueError):
+        wanted = None  # this contract makes nothing of this measurement
+    return "" if wanted == event else "its verdict is not what its contract makes of its measurement"
+
+
+def _agrees(shown: ClaimState | None, claim_id: str, documentary: str, entries: Sequence[Entry]) -> bool:
+    try:
+        wanted = state_of(fold(claim_id, documentary, entries))
+    except ValidationError:
+        return False  # a contract that cannot be read gives no standing
+    return shown is not None and shown.model_dump(exclude={"claim_id"}) == wanted
+
+
+# --- seals -----------------------------------------------------------------------------------------------------------
+
+
+def _seal_problems(seals: Sequence[Checkpoint], chains: dict[str, list[LedgerEntry]]) -> Iterator[Problem]:
+    previous, heads = START, dict[str, Any]()
     for expected, seal in enumerate(seals, start=1):
         where = f"checkpoint {seal.seq}"
         if seal.seq != expected or seal.previous != previous:
@@ -162,12 +207,15 @@ def _seal_problems(seals: list[Checkpoint], chains: dict[str, list[LedgerEntry]]
         if ledger.checkpoint_digest(seal) != seal.digest:
             yield Problem(where=where, what="it is not the checkpoint that was written")
             return
+        try:
+            heads |= ledger.heads_of(seal)
+        except (ValueError, TypeError, KeyError):
+            yield Problem(where=where, what="its text is not one of a checkpoint")
+            return
         previous = seal.digest
-        heads |= ledger.heads_of(seal)
     for claim_id in sorted(heads.keys() | chains.keys()):
         last = chains[claim_id][-1] if claim_id in chains else None
-        sealed = heads.get(claim_id)
-        if last is None or sealed != {"seq": last.seq, "digest": last.digest}:
+        if last is None or heads.get(claim_id) != {"seq": last.seq, "digest": last.digest}:
             yield Problem(
                 where=f"claim {claim_id}",
                 what="its chain does not end where the checkpoints say: entries were cut off, added or lost",

@@ -5,6 +5,7 @@ Borders are written as they are shown (a ratio of 1.25, not its logarithm) and c
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -27,6 +28,7 @@ Region = Literal["holds", "weakened", "refuted"]
 REGIONS: tuple[Region, ...] = ("holds", "weakened", "refuted")
 TRAINED_UNITS = 8  # the fewest units that a run may rest on where units are trained
 
+_LARGEST = math.log(sys.float_info.max)
 _NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
 _FROM = re.compile(rf"(?:>=|>|≥|from)\s*{_NUMBER}|{_NUMBER}\s+or more", re.IGNORECASE)
 _TO = re.compile(rf"(?:<=|<|≤|up to|below)\s*{_NUMBER}|{_NUMBER}\s+or less", re.IGNORECASE)
@@ -68,6 +70,11 @@ class Span(Value):
         return f"{self.low:g} to {self.high:g}"
 
 
+def shown(value: float, scale: Scale) -> float:
+    """VALUE, on the scale of analysis, as people read it; what no float can hold shows as the largest that it can."""
+    return math.exp(min(value, _LARGEST)) if scale == "log" else value
+
+
 def _spans(value: Any) -> Any:
     parts = value if isinstance(value, list | tuple) else [value]
     return [part if isinstance(part, Span | dict) else Span.parse(str(part)) for part in parts]
@@ -104,10 +111,14 @@ class Regions(Value):
         named: list[tuple[Region, Span]] = [(name, span) for name in REGIONS for span in getattr(self, name)]
         return sorted(named, key=lambda item: -math.inf if item[1].low is None else item[1].low)
 
-    def side(self, span: Span) -> Literal["SMALLER", "LARGER"]:
-        """Whether a weakened SPAN lies below what was claimed or beyond it."""
+    def side(self, span: Span, null: float) -> Literal["SMALLER", "LARGER"]:
+        """Whether a weakened SPAN is a smaller effect than was claimed, or a larger one. Of a claim that something
+        falls, wholly below NULL, the smaller effects lie above.
+        """
         lowest = min(-math.inf if held.low is None else held.low for held in self.holds)
-        return "SMALLER" if span.high is not None and span.high <= lowest else "LARGER"
+        highest = max(math.inf if held.high is None else held.high for held in self.holds)
+        below = span.high is not None and span.high <= lowest
+        return "SMALLER" if below != (highest <= null) else "LARGER"
 
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -131,8 +142,8 @@ class UnitRule(Value):
 class Budget(Value):
     """What a run may use; a run that needs more ends as ERROR."""
 
-    wall_seconds: Annotated[float, Field(gt=0)] = 1800
-    memory_mb: Annotated[int, Field(ge=512)] = 4096
+    wall_seconds: Annotated[FiniteFloat, Field(gt=0)] = 1800
+    memory_mb: Annotated[int, Field(ge=512, le=2**30)] = 4096
 
 
 class Regime(Value):
@@ -159,7 +170,7 @@ class Contract(Value):
     does_not_say: Words
     layer: Literal["paper", "note", "line"] = "note"
     level: Annotated[float, Field(ge=0.8, lt=1)] = 0.95
-    shelf_life_days: Annotated[int, Field(ge=1)] = 30
+    shelf_life_days: Annotated[int, Field(ge=1, le=3650)] = 30
     budget: Budget = Budget()
 
     @field_validator("subjects")
@@ -175,7 +186,7 @@ class Contract(Value):
 
     def shown(self, value: float) -> float:
         """VALUE as it is analysed, as it is shown."""
-        return math.exp(value) if self.scale == "log" else value
+        return shown(value, self.scale)
 
     def smallest_effect(self) -> float:
         """How far the nearest border of REFUTED is from the null, on the scale of analysis."""
@@ -217,12 +228,15 @@ def contract_from(written: Mapping[str, Any]) -> Contract:
         _needed(written, "unit")
         _not_twice(written)
         subjects = _as_list(written.get("subjects", verifier.subjects))
+        parameters = written.get("parameters", {})
+        if not isinstance(parameters, Mapping):
+            raise BadContract(f"parameters: {parameters!r} is no table of names and numbers")
         for subject in subjects:
             find_subject(SubjectRef.parse(subject), verifier)
         completed = {
             **written,
             "subjects": subjects,
-            "parameters": verifier.checked(written.get("parameters", {})),
+            "parameters": verifier.checked(parameters),
             "scale": endpoint.scale,
             "null": endpoint.null,
         }
@@ -251,7 +265,11 @@ def _not_twice(written: Mapping[str, Any]) -> None:
 
 
 def _as_list(subjects: Any) -> tuple[str, ...]:
-    return (subjects,) if isinstance(subjects, str) else tuple(map(str, subjects))
+    if isinstance(subjects, str):
+        return (subjects,)
+    if isinstance(subjects, list | tuple):
+        return tuple(map(str, subjects))
+    raise BadContract(f"subjects: {subjects!r} is no subject and no list of subjects")
 
 
 def _check_noise(contract: Contract, endpoint: EndpointSpec) -> None:

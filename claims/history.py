@@ -8,14 +8,14 @@ from sqlmodel import Session
 
 from claims import ledger
 from claims.contract import Contract
-from claims.ledger import ContractSet, Entry, VerdictGiven
+from claims.ledger import ContractSet, Entry, RunStarted, VerdictGiven
 from claims.standing import PastRun, Standing, fresh_until, standing
 from kb.models import Claim, ClaimState
 from verifiers.measurement import Value
 
 
 class History(Value):
-    """A claim's whole record; `runs` are those with a verdict under its present contract, oldest first."""
+    """A claim's whole record; `runs` are those begun under its present contract that gave a verdict, oldest first."""
 
     claim_id: str
     contract: Contract | None
@@ -27,44 +27,54 @@ class History(Value):
 
 
 def history(session: Session, claim_id: str) -> History:
-    """Fold a claim's chain."""
-    entries = ledger.entries(session, claim_id)
+    """A claim's record as it stands in the library."""
+    return fold(claim_id, session.get_one(Claim, claim_id).documentary, ledger.entries(session, claim_id))
+
+
+def fold(claim_id: str, documentary: str, entries: Sequence[Entry]) -> History:
+    """Fold a claim's chain; DOCUMENTARY is why its page says that it cannot be tested, or empty."""
     newest = next((entry for entry in reversed(entries) if isinstance(entry.event, ContractSet)), None)
     event = newest.event if newest and isinstance(newest.event, ContractSet) else None
-    contract = current_contract(entries)
-    runs = [past_run(entry, entry.event) for entry in entries if isinstance(entry.event, VerdictGiven)]
-    current = tuple(run for run in runs if event and run.contract == event.contract_digest)
+    contract = event.read() if event else None
+    # A contract that comes back begins another sample: else one could try several, and keep the one that looks best.
+    since = newest.seq if newest else 0
+    begun = {entry.event.run for entry in entries if isinstance(entry.event, RunStarted) and entry.seq > since}
+    runs = tuple(
+        past_run(entry, entry.event)
+        for entry in entries
+        if isinstance(entry.event, VerdictGiven) and entry.event.run in begun
+    )
     return History(
         claim_id=claim_id,
         contract=contract,
         contract_version=event.version if event else None,
         contract_since=newest.at if newest else None,
         entries=tuple(entries),
-        runs=current,
-        standing=standing(contract, session.get_one(Claim, claim_id).documentary, current),
+        runs=runs,
+        standing=standing(contract, documentary, runs),
     )
 
 
 def contracts(entries: Sequence[Entry]) -> dict[str, Contract]:
     """Every contract version in a chain, by its digest."""
     events = [entry.event for entry in entries if isinstance(entry.event, ContractSet)]
-    return {event.contract_digest: Contract.model_validate(event.contract) for event in events if event.contract}
+    return {event.contract_digest: contract for event in events if (contract := event.read())}
 
 
 def current_contract(entries: Sequence[Entry]) -> Contract | None:
     """The newest contract in a chain; None before the first, and after it was taken away."""
     newest = next((entry.event for entry in reversed(entries) if isinstance(entry.event, ContractSet)), None)
-    return Contract.model_validate(newest.contract) if newest and newest.contract else None
+    return newest.read() if newest else None
 
 
 def past_run(entry: Entry, event: VerdictGiven) -> PastRun:
     """A verdict as the folds need it."""
     return PastRun(
+        run=event.run,
         number=event.number,
         at=entry.at,
         subject=event.subject,
         profile=event.profile,
-        contract=event.contract_digest,
         verifier_code=event.verifier_code,
         certified=event.certificate is not None,
         word=event.verdict.word,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from claims.contract import Contract, Span
+from claims.contract import Contract, Span, shown
 from verifiers import stats
 from verifiers.measurement import Control, Endpoint, Measurement, Value
 
@@ -54,9 +54,12 @@ class Verdict(Value):
 def judge(contract: Contract, measurement: Measurement) -> Verdict:
     """Apply CONTRACT to MEASUREMENT: controls first, then the primary endpoint; the others are shown and never
     decide.
+
+    Raises:
+        LookupError: when the measurement lacks the endpoint that the contract is about.
     """
     findings = measurement.findings
-    primary = next(endpoint for endpoint in findings.endpoints if endpoint.name == contract.endpoint)
+    primary = findings.endpoint(contract.endpoint)
     others = [endpoint for endpoint in findings.endpoints if endpoint is not primary]
     reading = _before_the_interval(contract, measurement) or _read(contract, primary)
     secondary_level = 1 - (1 - contract.level) / max(1, len(others))
@@ -79,7 +82,7 @@ def _before_the_interval(contract: Contract, measurement: Measurement) -> Readin
         return Reading(word="VOID", reason=f"a control failed, so nothing is said about the claim ({said})")
     if measurement.profile == "smoke":
         return Reading(word="INCONCLUSIVE", reason="a smoke run only shows that the pipeline works")
-    primary = next(endpoint for endpoint in measurement.findings.endpoints if endpoint.name == contract.endpoint)
+    primary = measurement.findings.endpoint(contract.endpoint)
     if len(primary.missing) == len(primary.values):
         return Reading(
             word="INCONCLUSIVE",
@@ -125,15 +128,15 @@ def place(contract: Contract, interval: stats.Interval) -> Reading:
     """Say in which regions INTERVAL lies, on the scale of analysis and already widened."""
     touched = [(name, span) for name, span in contract.regions.in_order() if _touches(contract, span, interval)]
     names = {name for name, _ in touched}
-    shown = f"[{contract.shown(interval.low):.3g}, {contract.shown(interval.high):.3g}]"
+    ends = f"[{contract.shown(interval.low):.3g}, {contract.shown(interval.high):.3g}]"
     if len(names) == 1:
         name, span = touched[0]
-        tag = contract.regions.side(span) if name == "weakened" else None
+        tag = contract.regions.side(span, contract.null) if name == "weakened" else None
         words: dict[str, Word] = {"holds": "HOLDS", "weakened": "WEAKENED", "refuted": "REFUTED"}
-        return Reading(word=words[name], tag=tag, reason=f"the interval {shown} lies wholly in {name.upper()} ({span})")
+        return Reading(word=words[name], tag=tag, reason=f"the interval {ends} lies wholly in {name.upper()} ({span})")
     reached = " and ".join(dict.fromkeys(name.upper() for name, _ in touched))
     direction = "; the direction is established" if "refuted" not in names else ""
-    return Reading(word="INCONCLUSIVE", reason=f"the interval {shown} reaches into {reached}{direction}")
+    return Reading(word="INCONCLUSIVE", reason=f"the interval {ends} reaches into {reached}{direction}")
 
 
 def _touches(contract: Contract, span: Span, interval: stats.Interval) -> bool:
@@ -144,7 +147,6 @@ def _touches(contract: Contract, span: Span, interval: stats.Interval) -> bool:
 
 def _judged(endpoint: Endpoint, unit: str, level: float, reading: Reading | None) -> Judged:
     values = capped(endpoint)
-    show = math.exp if endpoint.scale == "log" else float
     interval = stats.t_interval(values, level) if len(values) > 1 else None
     missing = (
         f"; not measured in {len(endpoint.missing)} units: {next(iter(endpoint.missing.values()))}"
@@ -155,8 +157,8 @@ def _judged(endpoint: Endpoint, unit: str, level: float, reading: Reading | None
         name=endpoint.name,
         quantity=endpoint.quantity,
         primary=reading is not None,
-        estimate=show(stats.mean(values)) if values else None,
-        interval=(show(interval.low), show(interval.high)) if interval else None,
+        estimate=shown(stats.mean(values), endpoint.scale) if values else None,
+        interval=(shown(interval.low, endpoint.scale), shown(interval.high, endpoint.scale)) if interval else None,
         level=level,
         n=len(values),
         unit=unit,

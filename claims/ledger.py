@@ -8,7 +8,7 @@ every chain.
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import rfc8785
@@ -30,6 +30,10 @@ class ContractSet(Value):
     version: int
     contract: dict[str, Any] | None
     contract_digest: str
+
+    def read(self) -> Contract | None:
+        """The contract, if there is one."""
+        return None if self.contract is None else Contract.model_validate(self.contract)
 
 
 class RunStarted(Value):
@@ -120,13 +124,12 @@ def append(session: Session, claim_id: str, event: Event, now: datetime) -> Entr
     row.digest = entry_digest(row)
     session.add(row)
     session.flush()
-    return _entry(row)
+    return entry_of(row)
 
 
 def entry_digest(row: LedgerEntry) -> str:
     """The digest that ROW must carry."""
-    covered = row.model_dump(exclude={"digest", "at"}) | {"at": row.at.isoformat()}
-    return digest_of(covered)
+    return _digest_of_row(row)
 
 
 def head(session: Session, claim_id: str) -> LedgerEntry | None:
@@ -139,10 +142,15 @@ def head(session: Session, claim_id: str) -> LedgerEntry | None:
 def entries(session: Session, claim_id: str) -> list[Entry]:
     """A claim's chain from its beginning."""
     rows = session.exec(select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq)))
-    return [_entry(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
-def _entry(row: LedgerEntry) -> Entry:
+def entry_of(row: LedgerEntry) -> Entry:
+    """A row, read back.
+
+    Raises:
+        ValueError: when its text is not one of an event.
+    """
     return Entry(seq=row.seq, at=row.at, digest=row.digest, event=EVENT.validate_json(row.body))
 
 
@@ -169,13 +177,18 @@ def seal(session: Session, claim_ids: Iterable[str], now: datetime) -> Checkpoin
 
 def heads_of(seal: Checkpoint) -> dict[str, dict[str, Any]]:
     """The heads that a checkpoint says moved: claim id → seq and digest."""
-    heads: dict[str, dict[str, Any]] = json.loads(seal.body)["heads"]
+    heads: dict[str, dict[str, Any]] = dict(json.loads(seal.body)["heads"])
     return heads
 
 
 def checkpoint_digest(row: Checkpoint) -> str:
     """The digest that a checkpoint must carry."""
-    return digest_of(row.model_dump(exclude={"digest", "at"}) | {"at": row.at.isoformat()})
+    return _digest_of_row(row)
+
+
+def _digest_of_row(row: LedgerEntry | Checkpoint) -> str:
+    """Over all columns but the digest itself; the time in UTC, as it comes back from the store."""
+    return digest_of(row.model_dump(exclude={"digest"}) | {"at": row.at.astimezone(UTC).isoformat()})
 
 
 def keep(session: Session, measurement: Measurement) -> str:

@@ -13,8 +13,8 @@ from claims.errors import BadContract
 from claims.history import refresh
 from claims.ledger import ContractSet, digest_of_contract
 from kb.errors import PageError
-from kb.importer import Report, put, read_all
-from kb.models import Claim, ClaimState, Library
+from kb.importer import Refused, Report, put, read_all
+from kb.models import Claim, ClaimState, Entity, Library
 from kb.sources.page import Page
 from kb.store import Store
 
@@ -37,7 +37,7 @@ def bring_in(store: Store, paths: list[Path], now: datetime) -> Report:
     if files:
         with store.writing() as session:
             put(session, files, now, report)
-            record_contracts(session, now)
+            report.warnings += record_contracts(session, now)
     return report
 
 
@@ -55,17 +55,26 @@ def check(page: Page) -> None:
         raise PageError(f"has a contract that cannot decide: {error}") from error
 
 
-def record_contracts(session: Session, now: datetime) -> None:
-    """Write every contract that pages say otherwise than the ledger into its claim's chain, as a new version."""
+def record_contracts(session: Session, now: datetime) -> list[Refused]:
+    """Write every contract that pages say otherwise than the ledger into its claim's chain, as a new version; return
+    those that an older program took and this one does not. They stay as the ledger has them.
+    """
     known = set(session.exec(select(ClaimState.claim_id)))
-    claims = session.exec(select(Claim.id, Claim.contract).order_by(Claim.id)).all()
-    moved = [
-        claim_id
-        for claim_id, written in claims
-        if (written or claim_id in known) and _record(session, claim_id, written, now)
-    ]
+    moved, warnings = [], []
+    for claim_id, written in session.exec(select(Claim.id, Claim.contract).order_by(Claim.id)).all():
+        if not written and claim_id not in known:
+            continue
+        try:
+            moved += [claim_id] if _record(session, claim_id, written, now) else []
+        except BadContract as error:
+            slug = session.get_one(Entity, claim_id).slug
+            warnings.append(
+                Refused(Path(slug), f"has a contract that was accepted once and no longer decides: {error}")
+            )
+        refresh(session, claim_id)  # a page without a contract may say otherwise why it has none
     if moved:
         ledger.seal(session, moved, now)
+    return warnings
 
 
 def _record(session: Session, claim_id: str, written: Mapping[str, Any] | None, now: datetime) -> bool:
@@ -76,5 +85,4 @@ def _record(session: Session, claim_id: str, written: Mapping[str, Any] | None, 
         return False
     said = contract.model_dump(mode="json") if contract else None
     ledger.append(session, claim_id, ContractSet(version=len(versions) + 1, contract=said, contract_digest=digest), now)
-    refresh(session, claim_id)
     return True

@@ -35,7 +35,7 @@ def plan(verifier: str, subject: str, profile: Profile) -> tuple[Job, Contract]:
 
 def measure(job: Job, contract: Contract, seed: int, means: Means, watcher: Watcher) -> Outcome:
     """Run the job with SEED and judge what comes out."""
-    watcher.begun(job, Begun(id="", number=0, seed=seed), [])
+    watcher.begun(job, Begun(id="", number=0, seed=seed, claims=()), [])
     request = Request(
         verifier=job.verifier,
         subject=SubjectRef.parse(job.subject),

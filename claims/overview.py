@@ -127,9 +127,8 @@ def record(session: Session, claim_id: str, now: datetime) -> Record:
     """One claim with its whole record."""
     past = history(session, claim_id)
     lines = tuple(reversed(_lines(session, past)))
-    newest = next(
-        (line for line in lines if line.measurement_digest and line.contract_digest == _digest(past.contract)), None
-    )
+    current = {run.run for run in past.runs}
+    newest = next((line for line in lines if line.run in current), None)
     over = fresh_until(past.contract, past.runs) if past.contract else None
     return Record(
         history=past,
@@ -138,10 +137,6 @@ def record(session: Session, claim_id: str, now: datetime) -> Record:
         newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
         going=_going(session, claim_id),
     )
-
-
-def _digest(contract: Contract | None) -> str:
-    return ledger.digest_of_contract(contract)
 
 
 def _lines(session: Session, past: History) -> list[RunLine]:

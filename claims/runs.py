@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import psutil
-from sqlmodel import Session, func, select
+from sqlmodel import Session, select
 
 from claims import ledger
 from claims.contract import Contract
+from claims.errors import NoContract
 from claims.history import contracts, current_contract, refresh
 from claims.judge import judge
 from claims.ledger import RunFailed, RunStarted, VerdictGiven, digest_of_contract
-from kb.models import Library, Run
+from kb.models import LedgerEntry, Library, Run
 from kb.store import Store
 from verifiers.measurement import Failure, Measurement, Profile, Progress, Value
 from verifiers.registry import find
@@ -37,13 +38,19 @@ class Job(Value):
         """What its units are drawn for: every run of a stream has a number of its own, and so seeds of its own."""
         return ledger.digest_of({"verifier": self.verifier, "parameters": self.parameters, "subject": self.subject})
 
+    def tests(self, contract: Contract) -> bool:
+        """Whether CONTRACT asks for this measurement."""
+        same = (contract.verifier, contract.parameters) == (self.verifier, self.parameters)
+        return same and self.subject in contract.subjects
+
 
 class Begun(Value):
-    """A run that has its number and its seed."""
+    """A run that has its number and its seed, and the claims that it tests."""
 
     id: str
     number: int
     seed: int
+    claims: tuple[str, ...]  # ids
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
@@ -78,18 +85,28 @@ def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> li
 
 
 def begin(store: Store, job: Job, now: datetime) -> Begun:
-    """Give the next run of a stream its number and write it into every claim's chain, before anything is measured."""
+    """Give the next run of a stream its number and write it into every claim's chain, before anything is measured.
+
+    Raises:
+        NoContract: when by now no claim of the job asks for this measurement any more.
+    """
     verifier = find(job.verifier)
     me = psutil.Process()
     with store.writing() as session:
-        last = session.exec(select(func.max(Run.number)).where(Run.stream == job.stream)).one()
+        said = {claim_id: current_contract(ledger.entries(session, claim_id)) for claim_id in job.claims}
+        asking = {claim_id: contract for claim_id, contract in said.items() if contract and job.tests(contract)}
+        if not asking:
+            raise NoContract(
+                f"the contract that asks for {job.verifier} on {job.subject} was changed or taken away meanwhile: "
+                "`stillholds claims` shows what there is to verify now"
+            )
         run = Run(
             stream=job.stream,
-            number=(last or 0) + 1,
+            number=_numbers_drawn(session, job) + 1,
             verifier=job.verifier,
             subject=job.subject,
             profile=job.profile,
-            claims=list(job.claims),
+            claims=list(asking),
             host=socket.gethostname(),
             pid=me.pid,
             pid_started=me.create_time(),
@@ -99,8 +116,7 @@ def begin(store: Store, job: Job, now: datetime) -> Begun:
         )
         session.add(run)
         seed = seed_of(session.exec(select(Library.id)).one(), job.stream, run.number)
-        for claim_id in job.claims:
-            contract = current_contract(ledger.entries(session, claim_id))
+        for claim_id, contract in asking.items():
             event = RunStarted(
                 run=run.id,
                 number=run.number,
@@ -114,8 +130,23 @@ def begin(store: Store, job: Job, now: datetime) -> Begun:
             )
             ledger.append(session, claim_id, event, now)
             refresh(session, claim_id)
-        ledger.seal(session, job.claims, now)
-        return Begun(id=run.id, number=run.number, seed=seed)
+        ledger.seal(session, asking, now)
+        return Begun(id=run.id, number=run.number, seed=seed, claims=tuple(asking))
+
+
+def _numbers_drawn(session: Session, job: Job) -> int:
+    """The last number of a job's stream, by the ledger: the table of runs may be lost, and no unit is drawn twice."""
+    begun = session.exec(select(LedgerEntry.body).where(LedgerEntry.kind == "run"))
+    events = (RunStarted.model_validate_json(body) for body in begun)
+    key = (job.verifier, ledger.canonical(job.parameters), job.subject)
+    return max(
+        (
+            event.number
+            for event in events
+            if (event.verifier, ledger.canonical(event.parameters), event.subject) == key
+        ),
+        default=0,
+    )
 
 
 def units_drawn(job: Job) -> int:
@@ -168,18 +199,24 @@ def end(store: Store, run_id: str, outcome: Measurement | Failure, now: datetime
 def _record(session: Session, run: Run, outcome: Measurement | Failure, now: datetime) -> None:
     digest = "" if isinstance(outcome, Failure) else ledger.keep(session, outcome)
     for claim_id in run.claims:
-        event: RunFailed | VerdictGiven
-        if isinstance(outcome, Failure):
-            event = RunFailed(
-                run=run.id, number=run.number, subject=run.subject, profile=run.profile, reason=outcome.reason
-            )
-        else:
-            event = given(_contract_at_start(session, claim_id, run), outcome, digest, run.id, run.number)
-        ledger.append(session, claim_id, event, now)
+        ledger.append(session, claim_id, _ended(session, claim_id, run, outcome, digest), now)
         refresh(session, claim_id)
     ledger.seal(session, run.claims, now)
     run.ended_at, run.seen_at = now, now
     run.state, run.reason = ("error", outcome.reason) if isinstance(outcome, Failure) else ("measured", "")
+
+
+def _ended(
+    session: Session, claim_id: str, run: Run, outcome: Measurement | Failure, digest: str
+) -> VerdictGiven | RunFailed:
+    if isinstance(outcome, Failure):
+        reason = outcome.reason
+    else:
+        try:
+            return given(_contract_at_start(session, claim_id, run), outcome, digest, run.id, run.number)
+        except LookupError as error:
+            reason = str(error)
+    return RunFailed(run=run.id, number=run.number, subject=run.subject, profile=run.profile, reason=reason)
 
 
 def _contract_at_start(session: Session, claim_id: str, run: Run) -> Contract:
@@ -190,8 +227,12 @@ def _contract_at_start(session: Session, claim_id: str, run: Run) -> Contract:
 
 
 def given(contract: Contract, measured: Measurement, digest: str, run_id: str, number: int) -> VerdictGiven:
-    """The entry that this contract and this measurement make; the audit asks for it again."""
-    primary = next(endpoint for endpoint in measured.findings.endpoints if endpoint.name == contract.endpoint)
+    """The entry that this contract and this measurement make; the audit asks for it again.
+
+    Raises:
+        LookupError: when the measurement lacks the endpoint that the contract is about.
+    """
+    primary = measured.findings.endpoint(contract.endpoint)
     return VerdictGiven(
         run=run_id,
         number=number,

@@ -7,6 +7,7 @@ regime are read the same way, shown beside the standing, and never enter it.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import AwareDatetime
@@ -27,11 +28,11 @@ class PastRun(Value):
     analysis.
     """
 
+    run: str
     number: int
     at: AwareDatetime
     subject: str
     profile: str
-    contract: str  # digest
     verifier_code: str  # digest
     certified: bool
     word: Word
@@ -106,15 +107,15 @@ def standing(contract: Contract | None, documentary: str, runs: Sequence[PastRun
         if documentary:
             return Standing(word="DOCUMENTARY", reason=documentary)
         return Standing(word="UNTESTED", reason="no contract says yet how it could be tested")
-    readings = [
-        read(contract, subject, [run for run in runs if run.subject == subject]) for subject in contract.subjects
-    ]
+    readings = [read(contract, subject, runs) for subject in contract.subjects]
     tested = [reading for reading in readings if reading.runs]
     inside = [reading for reading in tested if not reading.differences]
     outside = [reading for reading in tested if reading.differences]
     entering = [reading for reading in inside if reading.certified]
     so_far = [reading for reading in inside if not reading.certified]
     word, tag, reason = _decide(contract, entering, so_far, outside)
+    if word == "OPEN" and len(entering) > 1 and _contested(contract, entering, runs):
+        word, reason = "CONTESTED", "its subjects disagree"
     return Standing(
         word=word,
         tag=tag,
@@ -133,8 +134,6 @@ def _decide(
     words = {(reading.word, reading.tag) for reading in entering}
     if len(entering) == len(contract.subjects) and len(words) == 1 and entering[0].word in DECIDED:
         return entering[0].word, entering[0].tag, entering[0].reason  # type: ignore[return-value]
-    if len({word for word, _ in words if word in DECIDED}) > 1:
-        return "CONTESTED", None, "its subjects disagree"
     if entering:
         return "OPEN", None, entering[0].reason
     if so_far:
@@ -145,14 +144,28 @@ def _decide(
     return "UNTESTED", None, "no run yet"
 
 
+def _contested(contract: Contract, entering: Sequence[SubjectReading], runs: Sequence[PastRun]) -> bool:
+    """Whether two subjects lie in different regions, each read at the level that all of them share."""
+    level = 1 - (1 - contract.level) / len(contract.subjects)
+    samples = [newest_sample(reading.subject, runs) for reading in entering]
+    words = {_look(contract, sample, level)[0].word for sample in samples}
+    return len(words.intersection(DECIDED)) > 1
+
+
+def newest_sample(subject: str, runs: Sequence[PastRun]) -> list[PastRun]:
+    """The runs that are evidence on SUBJECT since the verifier's code last changed."""
+    valid = [run for run in runs if run.subject == subject and run.counts]
+    newest = takewhile(lambda run: run.verifier_code == valid[-1].verifier_code, reversed(valid))
+    return list(newest)[::-1]
+
+
 def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectReading:
-    """The newest sample of SUBJECT: the runs since the verifier's code last changed."""
-    valid = [run for run in runs if run.counts]
-    newest = [run for run in valid if run.verifier_code == valid[-1].verifier_code]
+    """The newest sample of SUBJECT."""
+    newest = newest_sample(subject, runs)
     looks: list[Look] = []
     reading = Reading(word="INCONCLUSIVE", reason="no run yet")
     for number in range(1, len(newest) + 1):
-        reading, look = _look(contract, newest[:number])
+        reading, look = _look(contract, newest[:number], contract.level)
         looks += [look] if look else []
     return SubjectReading(
         subject=subject,
@@ -167,7 +180,7 @@ def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectRe
     )
 
 
-def _look(contract: Contract, runs: Sequence[PastRun]) -> tuple[Reading, Look | None]:
+def _look(contract: Contract, runs: Sequence[PastRun], level: float) -> tuple[Reading, Look | None]:
     """The sequence after RUNS. A unit without a value counts as each of its caps in turn, and decides only if both agree."""
     newest, drawn = runs[-1], sum(len(run.units) for run in runs)
     if drawn < contract.unit.first_look:
@@ -179,7 +192,7 @@ def _look(contract: Contract, runs: Sequence[PastRun]) -> tuple[Reading, Look | 
         units = [value for run in runs for value in filled(run.units, run.cap, run.cap[side])]
         if stats.standard_deviation(units) == 0:
             return Reading(word="INCONCLUSIVE", reason="all units have the same value: no spread to judge by"), None
-        interval = stats.lai_sequence(units, contract.unit.first_look, contract.level).widened(newest.noise_floor)
+        interval = stats.lai_sequence(units, contract.unit.first_look, level).widened(newest.noise_floor)
         intervals.append(interval)
         readings.append(place(contract, interval))
     low, high = (contract.shown(value) for value in (intervals[0].low, intervals[1].high))

@@ -86,7 +86,8 @@ def plan(
         if slugs is None:
             ids = list(session.exec(select(Entity.id).where(Entity.kind == "claim").order_by(col(Entity.slug))))
         else:
-            ids = [_with_contract(session, find_entry(session, slug, "claim")) for slug in dict.fromkeys(slugs)]
+            named = dict.fromkeys(find_entry(session, slug, "claim").id for slug in slugs)  # a slug may be an old one
+            ids = [_with_contract(session, session.get_one(Entity, claim_id)) for claim_id in named]
         if only_due:
             ids = [claim_id for claim_id in ids if is_due(session, claim_id, now)]
         return runs.jobs_for(session, ids, profile)
@@ -122,7 +123,7 @@ def _one(store: Store, job: Job, means: Means, watcher: Watcher) -> list[Outcome
     outcome: Measurement | Failure = Failure(reason="interrupted")
     try:
         with store.reading() as session:
-            watcher.begun(job, run, [session.get_one(Entity, claim_id).slug for claim_id in job.claims])
+            watcher.begun(job, run, [session.get_one(Entity, claim_id).slug for claim_id in run.claims])
 
         def on_progress(progress: Progress) -> None:
             runs.follow(store, run.id, progress, means.clock())
@@ -145,15 +146,15 @@ def _one(store: Store, job: Job, means: Means, watcher: Watcher) -> list[Outcome
         raise
     finally:
         runs.end(store, run.id, outcome, means.clock())
-    outcomes = outcomes_of(store, run.id, job)
+    outcomes = outcomes_of(store, run, job)
     watcher.ended(outcomes)
     return outcomes
 
 
-def outcomes_of(store: Store, run_id: str, job: Job) -> list[Outcome]:
+def outcomes_of(store: Store, run: Begun, job: Job) -> list[Outcome]:
     """What the ledger says a run gave, claim by claim."""
     with store.reading() as session:
-        return [_outcome(session, claim_id, run_id, job) for claim_id in job.claims]
+        return [_outcome(session, claim_id, run.id, job) for claim_id in run.claims]
 
 
 def _outcome(session: Session, claim_id: str, run_id: str, job: Job) -> Outcome:

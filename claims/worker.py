@@ -69,11 +69,12 @@ class Child:
             start_new_session=True,  # a group of its own, so that its own children end with it
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._lines: queue.Queue[str] = queue.Queue()
         self._last_words: deque[str] = deque(maxlen=50)
         self._overhearing = threading.Thread(target=self._overhear, daemon=True)
         self._overhearing.start()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
         with contextlib.suppress(BrokenPipeError):  # it died at once; `events` says why
             self._stdin.write(request.model_dump_json() + "\n")
             self._stdin.flush()  # and left open: its end tells the child that this process has ended
@@ -85,10 +86,10 @@ class Child:
                 yield Failure(reason="cancelled")
                 return
             try:
-                line = self._lines.get(timeout=1.0)
+                yield _understood(self._lines.get(timeout=1.0))
             except queue.Empty:
-                continue
-            yield self._died() if line is None else _understood(line)
+                if self._has_ended():
+                    yield self._died()
 
     def end(self) -> None:
         """Leave nothing behind: neither the child nor any process that it started."""
@@ -106,11 +107,19 @@ class Child:
         with _opened(self._process.stdout) as said:
             for line in said:
                 self._lines.put(line)
-        self._lines.put(None)
 
     def _overhear(self) -> None:
         with _opened(self._process.stderr) as said:
             self._last_words.extend(said)
+
+    def _has_ended(self) -> bool:
+        """Whether the child is gone and all it said was read. Its pipe says nothing of that: the child may have closed
+        it and live, and what it started may hold it open after it died.
+        """
+        if self._process.poll() is None:
+            return False
+        self._listening.join(timeout=1.0)
+        return self._lines.empty()
 
     def _died(self) -> Failure:
         code = self._process.wait()

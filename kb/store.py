@@ -142,11 +142,17 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=PATIENCE_MS / 1000, check_same_thread=False
     )
+    connection.text_factory = _text
     connection.execute("PRAGMA foreign_keys=ON")
     if not read_only:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # a verdict that was reported must survive a power cut
     return connection
+
+
+def _text(raw: bytes) -> str:
+    """Text from the disk; a damaged byte shows as what it is, and hides nothing else."""
+    return raw.decode(errors="replace")
 
 
 def _writable(path: Path) -> bool:

@@ -142,12 +142,12 @@ def test_random_cut_points_always_cover_the_axis_exactly_once(
 
 def test_weakened_lies_below_what_was_claimed_or_beyond_it() -> None:
     read = regions(holds="3 .. 4", weakened=["1.25 .. 3", ">= 4"], refuted="< 1.25")
-    assert [read.side(span) for span in read.weakened] == ["SMALLER", "LARGER"]
+    assert [read.side(span, 1.0) for span in read.weakened] == ["SMALLER", "LARGER"]
 
 
 def test_an_equivalence_contract_is_weakened_to_the_smaller_and_to_the_larger() -> None:
     read = regions(holds="0.9 .. 1.1", weakened=["0.8 .. 0.9", "1.1 .. 1.25"], refuted=["< 0.8", "> 1.25"])
-    assert [read.side(span) for span in read.weakened] == ["SMALLER", "LARGER"]
+    assert [read.side(span, 1.0) for span in read.weakened] == ["SMALLER", "LARGER"]
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def run(
         "at": NOW + timedelta(days=number),
         "subject": "lab:story",
         "profile": "standard",
-        "contract": "d" * 64,
+        "run": f"run {number}",
         "verifier_code": "c" * 64,
         "certified": True,
         "word": "INCONCLUSIVE",  # a run's own verdict never enters as a vote

@@ -129,6 +129,17 @@ class Findings(Value):
     settings: dict[str, Any]
     series: dict[str, tuple[FiniteFloat | None, ...]] = {}
 
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of that name.
+
+        Raises:
+            LookupError: when the experiment gave none.
+        """
+        for endpoint in self.endpoints:
+            if endpoint.name == name:
+                return endpoint
+        raise LookupError(f"the measurement has no endpoint {name}")
+
 
 class Provenance(Value):
     """Where a measurement came from: enough to run it again, and to see what has changed since."""

@@ -28,7 +28,9 @@ def mean(values: Sequence[float]) -> float:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """The sample standard deviation (n − 1)."""
+    """The sample standard deviation (n − 1); exactly 0 for equal values, whose mean may be a rounding away."""
+    if min(values) == max(values):
+        return 0.0
     centre = mean(values)
     return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
