@@ -74,6 +74,12 @@ class Entry:
         return sorted({*own, *(ref.title for _, ref in self.named if ref.title)})
 
     @property
+    def aliases(self) -> list[str]:
+        """Everything it may be looked for by: what it is called, its id, and the text that an untitled source gave."""
+        untitled = {ref.summary for _, ref in self.named if ref.summary and not ref.title}
+        return [*self.titles, *sorted(untitled), *([f"arXiv:{self.arxiv}"] if self.arxiv else [])]
+
+    @property
     def arxiv(self) -> str | None:
         own = self.own.page.arxiv if self.own else None
         return own or next((ref.arxiv for _, ref in self.named if ref.arxiv), None)

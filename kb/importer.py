@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, update
 
 from kb.errors import PageError
 from kb.models import Document, DocumentVersion
@@ -31,8 +31,25 @@ class Read:
         return f"{self.page.kind}:{identity(self.page.title)}"
 
     @property
+    def place(self) -> str:
+        return str(self.path.absolute())
+
+    @property
     def digest(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A page that the library has, with its newest version."""
+
+    document: Document
+    version: DocumentVersion
+
+    def says(self, file: Read) -> bool:
+        """Whether FILE says nothing else."""
+        page = file.page.model_dump(mode="json")
+        return (self.version.digest, self.version.reader, self.version.page) == (file.digest, file.reader, page)
 
 
 @dataclass(frozen=True)
@@ -79,26 +96,24 @@ def read_all(paths: list[Path], check: Callable[[Page], None]) -> tuple[list[Rea
 
 def put(session: Session, files: list[Read], now: datetime, report: Report) -> None:
     """Store FILES as page versions and let the library say what its pages now say; inside the caller's transaction."""
-    documents = {document.key: (document, version) for document, version in current_versions(session)}
-    by_place = {document.source: document.key for document, _ in documents.values()}
+    stored = [Stored(document, version) for document, version in current_versions(session)]
+    owners = _owners(files, stored)
     for file in files:
-        known = documents.get(file.key) or _renamed(file, documents, by_place)
+        known = owners.get(file.key)
         report.warnings += [Refused(file.path, warning) for warning in file.page.warnings]
-        if known and (known[1].digest, known[1].reader, known[1].page) == (
-            file.digest,
-            file.reader,
-            file.page.model_dump(mode="json"),
-        ):
+        if known and known.says(file):
             report.unchanged.append(file.path)
             continue
-        document = known[0] if known else Document(key=file.key, source=str(file.path), created_at=now)
-        document.key, document.source = file.key, str(file.path.absolute())
+        document = known.document if known else Document(key=file.key, source=file.place, created_at=now)
+        if document.key != file.key:
+            session.exec(update(Document).where(col(Document.key) == file.key).values(key=col(Document.id)))
+        document.key, document.source = file.key, file.place
         session.add(document)
         session.flush()
         session.add(
             DocumentVersion(
                 document_id=document.id,
-                number=known[1].number + 1 if known else 1,
+                number=known.version.number + 1 if known else 1,
                 digest=file.digest,
                 reader=file.reader,
                 text=file.text,
@@ -112,21 +127,20 @@ def put(session: Session, files: list[Read], now: datetime, report: Report) -> N
         report.entries = reconcile(session, now)
 
 
-def _renamed(
-    file: Read, documents: dict[str, tuple[Document, DocumentVersion]], by_place: dict[str, str]
-) -> tuple[Document, DocumentVersion] | None:
-    """The page that was read from the same Markdown file before its title changed. A text file may hold another page
-    each time.
+def _owners(files: list[Read], stored: list[Stored]) -> dict[str, Stored]:
+    """Which stored page each file is another version of, by the file's key: the one of its title, or the one that was
+    read from the same Markdown file before its title changed. A title that went from file to file goes with the
+    files; a text file may hold another page each time.
     """
-    key = by_place.get(str(file.path.absolute())) if file.page.slug else None
-    same_kind = key is not None and key.startswith(f"{file.page.kind}:")
-    return documents.get(key) if key and same_kind else None
-
-
-def versions_of(session: Session, entity_version_id: str | None) -> list[DocumentVersion]:
-    """All versions of the page that a version belongs to, newest first."""
-    version = session.get(DocumentVersion, entity_version_id) if entity_version_id else None
-    if version is None:
-        return []
-    mine = select(DocumentVersion).where(DocumentVersion.document_id == version.document_id)
-    return list(session.exec(mine.order_by(col(DocumentVersion.number).desc())))
+    by_key = {page.document.key: page for page in stored}
+    by_place = {(page.document.source, page.version.page["kind"]): page for page in stored}
+    places = {file.key: by_place.get((file.place, file.page.kind)) for file in files if file.page.slug}
+    moving = {page.document.id for page in places.values() if page}
+    owners = {}
+    for file in files:
+        here, there = places.get(file.key), by_key.get(file.key)
+        elsewhere = there is not None and there is not here and there.document.id in moving
+        owner = here if elsewhere or there is None else there
+        if owner:
+            owners[file.key] = owner
+    return owners

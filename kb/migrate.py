@@ -63,6 +63,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
         if raw is None:
             raise StoreError("the database closed its connection")
         raw.execute("PRAGMA foreign_keys=OFF")
+        raw.execute("PRAGMA journal_mode=WAL")  # stays with the file; never set on a database that is not ours
         with connection.begin():
             yield connection
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()

@@ -212,12 +212,12 @@ class Embedding(Table, table=True):
 
 
 class TextState(Table, table=True):
-    """One row, counted up whenever passages or vectors change, so that readers know when to read them again."""
+    """One row, another token whenever passages or vectors change, so that readers know when to read them again."""
 
     __tablename__ = "text_state"
 
     id: int = Field(primary_key=True)
-    version: int
+    token: str
 
 
 # --- what happened ---------------------------------------------------------------------------------------------------

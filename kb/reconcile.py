@@ -90,20 +90,24 @@ class _Reconciler:
         self.redirects = {row.slug: row for row in session.exec(select(SlugRedirect))}
         self.details = {row.id: row for table in DETAILS.values() for row in _rows(session, table)}
         self.slugs = {entity.slug: entity.id for entity in self.entities.values()}
+        self.tested = set(session.exec(select(LedgerEntry.claim_id).distinct()))
         self.ids: dict[int, str] = {}  # id(entry) → entity id
         self.taken: set[str] = set()
         self.touched: set[str] = set()
 
     def run(self) -> Changes:
         for entry in self.catalog.entries:
-            self.ids[id(entry)] = self._entity(entry)
-        self.session.flush()  # entities before what refers to them
+            self.ids[id(entry)] = self._owner(entry)
+        gone = set(self.entities) - self.taken
+        freed = self._free_slugs(gone - self.tested)
         for entry in self.catalog.entries:
-            self._detail(self.ids[id(entry)], entry)
+            self._entity(self.entities[self.ids[id(entry)]], entry)
+        self.session.flush()  # entities before what refers to them
         self._keys()
-        self.session.flush()
         self._links()
-        self._remove(set(self.entities) - self.taken)
+        self._remove(gone, freed)
+        for entry in self.catalog.entries:  # behind the removal: of two papers that are one now, both had the id
+            self._detail(self.ids[id(entry)], entry)
         self._aliases()
         self._passages()
         touch(self.session)
@@ -114,26 +118,41 @@ class _Reconciler:
 
     # --- entries -----------------------------------------------------------------------------------------------------
 
-    def _entity(self, entry: Entry) -> str:
-        known = sorted({self.keys[key] for key in entry.keys if key in self.keys} - self.taken)
-        known = [entity_id for entity_id in known if self.entities[entity_id].kind == entry.kind]
-        if known:
-            entity = self.entities[known[0]]
-        else:
+    def _owner(self, entry: Entry) -> str:
+        """The entity that ENTRY is: one that is known by one of its keys, or a new one."""
+        known = [
+            entity_id
+            for entity_id in {self.keys[key] for key in entry.keys if key in self.keys} - self.taken
+            if self.entities[entity_id].kind == entry.kind
+        ]
+        known.sort(key=lambda entity_id: (entity_id not in self.tested, entity_id))  # a history is never left behind
+        if not known:
             entity = Entity(kind=entry.kind, slug="", title="", created_at=self.now, updated_at=self.now)
             self.entities[entity.id] = entity
             self.changes.created += 1
-        self.taken.add(entity.id)
+            known = [entity.id]
+        self.taken.add(known[0])
+        return known[0]
+
+    def _free_slugs(self, gone: set[str]) -> dict[str, str]:
+        """Take the addresses of what goes, so that what it has become may have them; return them by id."""
+        freed = {entity_id: self.entities[entity_id].slug for entity_id in sorted(gone)}
+        for entity_id, slug in freed.items():
+            del self.slugs[slug]
+            self.entities[entity_id].slug = entity_id  # unique, and nobody's address
+        self.session.flush()
+        return freed
+
+    def _entity(self, entity: Entity, entry: Entry) -> None:
         before = entity.model_dump()
         entity.title, entity.version_id = entry.title, entry.version_id
         entity.short = entry.own.page.short if entry.own else ""
         entity.is_stub = entry.own is None and entry.kind in {"note", "line"}
         self._slug(entity, entry.slug)
         self.session.add(entity)
-        if known and entity.model_dump() != before:
+        if before["slug"] and entity.model_dump() != before:
             self.touched.add(entity.id)
             self.session.flush()  # so that a slug is free before another takes it
-        return entity.id
 
     def _slug(self, entity: Entity, wanted: str) -> None:
         if entity.slug == wanted or (
@@ -158,9 +177,9 @@ class _Reconciler:
         self.session.add(row)
 
     def _aliases(self) -> None:
-        """Every title that an entry goes by leads to it, as long as the address is nobody else's."""
+        """Every name of an entry leads to it, as long as the address is nobody else's."""
         for entry in self.catalog.entries:
-            for alias in map(slug_of, [*entry.titles, *([f"arXiv:{entry.arxiv}"] if entry.arxiv else [])]):
+            for alias in map(slug_of, entry.aliases):
                 if alias not in self.slugs and alias not in self.redirects:
                     self._redirect(alias, self.ids[id(entry)])
 
@@ -179,21 +198,20 @@ class _Reconciler:
     def _keys(self) -> None:
         wanted = {key: self.ids[id(entry)] for entry in self.catalog.entries for key in entry.keys}
         for row in self.session.exec(select(EntityKey)):
-            if row.key not in wanted:
-                self.session.delete(row)
-            elif row.entity_id != wanted[row.key]:
+            if row.key not in wanted and row.entity_id in self.taken | (self.entities.keys() - self.tested):
+                self.session.delete(row)  # a claim that was tested stays known by its name
+            elif row.entity_id != wanted.get(row.key, row.entity_id):
                 row.entity_id = wanted[row.key]
         self.session.add_all(
             EntityKey(key=key, entity_id=owner) for key, owner in wanted.items() if key not in self.keys
         )
 
-    def _remove(self, gone: set[str]) -> None:
+    def _remove(self, gone: set[str], freed: dict[str, str]) -> None:
         """Remove what no page speaks of any more, unless it has a history: a claim that was tested stays, as a stub."""
-        tested = set(self.session.exec(select(LedgerEntry.claim_id).distinct()))
         by_key = {key: self.ids[id(entry)] for key, entry in self.catalog.by_key.items()}
         for entity_id in sorted(gone):
             entity = self.entities[entity_id]
-            if entity_id in tested:
+            if entity_id in self.tested:
                 self._keep_without_page(entity_id)
                 continue
             heir = next((by_key[key] for key, owner in self.keys.items() if owner == entity_id and key in by_key), None)
@@ -203,12 +221,12 @@ class _Reconciler:
                 redirect.entity_id = heir or redirect.entity_id
                 if heir is None:
                     self.session.delete(self.redirects.pop(redirect.slug))
-            self.session.delete(self.details[entity_id])
+            self.session.delete(self.details.pop(entity_id))
             self.session.flush()
             self.session.delete(entity)
             self.session.flush()
-            if heir:
-                self._redirect(entity.slug, heir)
+            if heir and freed[entity_id] not in self.slugs:
+                self._redirect(freed[entity_id], heir)
             self.changes.removed += 1
 
     def _keep_without_page(self, entity_id: str) -> None:

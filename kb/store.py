@@ -145,7 +145,6 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection.text_factory = _text
     connection.execute("PRAGMA foreign_keys=ON")
     if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # a verdict that was reported must survive a power cut
     return connection
 

@@ -4,13 +4,19 @@ slug.
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
+from functools import lru_cache
 
 from slugify import slugify
 
+NEAR = 2000  # characters; no sentence that a person wrote goes on for longer
 _SPACE = re.compile(r"\s+")
 _NOT_WORD = re.compile(r"[^\w\s:]|_")
 # A sentence's end and a new one's capital, a blank line, or the beginning of a list entry, heading or quotation.
-_BOUNDARY = re.compile(r"[.!?]+[)\]\"'”’*]*\s+(?=[\"'“‘(*\[]*[A-Z0-9]|\[\[)|\n\s*\n|\n(?=[-*#>|]|\d+\. )")
+_BOUNDARY = re.compile(
+    r"(?<![.!?])[.!?]++[)\]\"'”’*]*+\s+(?=[\"'“‘(*\[]*+[A-Z0-9]|\[\[)"
+    r"|\n\s*\n|\n(?=[-*+]\s|#{1,6}\s|>|\||\d+[.)]\s)"
+)
 # A short form, or an initial: a letter behind a name, a comma or a small word, not "… the entropy H. The next …".
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|al|Fig|Eq|Sec|approx|resp|No)|(?:^|[A-Z][\w'’-]*\.?|\b(?:and|or|by|with|of|from)|[,&(])\s*\b[A-Z])\.\s+\Z"
@@ -34,7 +40,8 @@ def slug(title: str) -> str:
     return slugify(title) or "untitled"
 
 
-def sentence_spans(text: str) -> list[tuple[int, int]]:
+@lru_cache(maxsize=8)
+def sentence_spans(text: str) -> tuple[tuple[int, int], ...]:
     """Where each sentence of TEXT begins and ends, without the space between them."""
     spans, begin = [], 0
     for found in _BOUNDARY.finditer(text):
@@ -42,13 +49,17 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
             spans.append((begin, found.start() + len(found.group().rstrip())))
             begin = found.end()
     spans.append((begin, len(text)))
-    return [(start, stop) for start, stop in spans if text[start:stop].strip()]
+    return tuple((start, stop) for start, stop in spans if text[start:stop].strip())
 
 
 def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where the sentence that holds TEXT[START:END] begins and ends."""
-    touched = [span for span in sentence_spans(text) if span[1] > start and span[0] < end]
-    return (touched[0][0], touched[-1][1]) if touched else (start, end)
+    """Where the sentence that holds TEXT[START:END] begins and ends; of one that has no end, what is near."""
+    spans = sentence_spans(text)
+    first = bisect_right(spans, start, key=lambda span: span[1])  # the first that ends behind START
+    last = bisect_left(spans, end, key=lambda span: span[0])  # the first that begins at END or later
+    if first >= last:
+        return start, end
+    return max(spans[first][0], start - NEAR), min(spans[last - 1][1], end + NEAR)
 
 
 def sentences(text: str) -> list[str]:

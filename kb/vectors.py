@@ -6,7 +6,7 @@ import numpy as np
 from sqlalchemy import text as sql
 from sqlmodel import Session
 
-from kb.models import TextState
+from kb.models import TextState, new_id
 from kb.types import Matrix
 
 
@@ -18,24 +18,24 @@ class Vectors(NamedTuple):
     matrix: Matrix
 
 
-_held: dict[tuple[str, str], tuple[int, Vectors]] = {}  # (database, model) → version of its text, vectors
+_held: dict[tuple[str, str], tuple[str, Vectors]] = {}  # (database, model) → state of its text, vectors
 
 
 def touch(session: Session) -> None:
     """Say that passages or their vectors have changed; part of the transaction that changes them."""
-    state = session.get(TextState, 1) or TextState(id=1, version=0)
-    state.version += 1
+    state = session.get(TextState, 1) or TextState(id=1, token="")
+    state.token = new_id()  # no number: a library made anew at the same place would count to the same
     session.add(state)
 
 
 def vectors(session: Session, model: str) -> Vectors:
     """The vectors of a library under MODEL."""
     state = session.get(TextState, 1)
-    version = state.version if state else 0
+    token = state.token if state else ""
     key = (str(session.connection().exec_driver_sql("PRAGMA database_list").all()[0][2]), model)
     held = _held.get(key)
-    if held is None or held[0] != version:
-        held = (version, _read(session, model))
+    if held is None or held[0] != token:
+        held = (token, _read(session, model))
         _held[key] = held
     return held[1]
 

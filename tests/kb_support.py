@@ -21,7 +21,7 @@ from sqlmodel import Session, select
 from claims.library import bring_in as _bring_in
 from kb.catalog import Sheet
 from kb.importer import Report
-from kb.models import Entity, EntityKey, Link, Passage, SlugRedirect
+from kb.models import DocumentVersion, Entity, EntityKey, Link, Passage, SlugRedirect
 from kb.read import find
 from kb.reconcile import DETAILS
 from kb.sources import inquiry, markdown
@@ -40,6 +40,13 @@ LATER = NOON + timedelta(days=1)
 
 # Hypothesis with the same examples everywhere, no clock, and no folder of its own.
 reproducible = settings(derandomize=True, deadline=None, database=None)
+
+
+def versions_of(session: Session, version_id: str | None) -> list[DocumentVersion]:
+    """All versions of the page that a version belongs to, newest first."""
+    version = session.get_one(DocumentVersion, version_id)
+    mine = select(DocumentVersion).where(DocumentVersion.document_id == version.document_id)
+    return sorted(session.exec(mine), key=lambda row: -row.number)
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from sqlalchemy import event
 from sqlmodel import select
 
 from kb.errors import NotFound, StoreError
-from kb.importer import versions_of
 from kb.models import Document, DocumentVersion, Entity, LedgerEntry, Link, Note, Passage
 from kb.read import counts, find, view
 from kb.sources.files import LARGEST
@@ -35,6 +34,7 @@ from tests.kb_support import (
     text_of,
     titles,
     vault,
+    versions_of,
     write,
 )
 

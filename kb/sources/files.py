@@ -23,26 +23,29 @@ class Found:
 
 def find(paths: list[Path]) -> list[Found]:
     """The pages below PATHS in a stable order; README files and hidden ones are not pages."""
-    found: list[Found] = []
-    for path in paths:
+    named = (found for path in paths for found in _named(path))
+    return list({found.path.absolute(): found for found in named}.values())  # given twice, read once
+
+
+def _named(path: Path) -> Iterator[Found]:
+    try:
         if path.is_dir():
-            found += _below(path)
-        elif path.exists():
-            found.append(Found(path))
+            yield from _below(path)
         else:
-            found.append(Found(path, "is not there: check the path"))
-    return found
+            yield Found(path, None if path.exists() else "is not there: check the path")
+    except OSError as error:
+        yield Found(path, f"cannot be looked for: {error.strerror}")
 
 
 def _below(folder: Path) -> Iterator[Found]:
-    root = folder.resolve()
+    root = os.path.realpath(folder)
     for where, folders, names in os.walk(folder):  # does not follow links to folders
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(where) / name
             if path.suffix.lower() not in SUFFIXES or name.startswith(".") or path.stem.upper() == "README":
                 continue
-            if not path.resolve().is_relative_to(root):
+            if not Path(os.path.realpath(path)).is_relative_to(root):  # resolve() fails on links in a circle
                 yield Found(path, f"is a link out of {folder}: copy the file there if it belongs to the library")
             else:
                 yield Found(path)
@@ -63,6 +66,10 @@ def read_text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise PageError(f"cannot be read: {error.strerror}") from error
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise PageError("has a name that is not UTF-8: rename it") from error
     if b"\0" in raw:
         raise PageError("is no text: it contains zero bytes")
     try:

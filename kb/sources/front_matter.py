@@ -1,5 +1,6 @@
 """YAML at the head of a Markdown page, read as data only: no tags, no aliases, no key twice."""
 
+import json
 from typing import Any
 
 import yaml
@@ -46,6 +47,9 @@ def split(text: str) -> tuple[dict[str, Any], str]:
         raise PageError("has front matter without an end: a line `---` is missing below it") from error
     try:
         data = _HANDLER.load(head, Loader=DataLoader)
+        json.dumps(data, ensure_ascii=False, skipkeys=True, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise PageError("has half a character in its front matter (a lone surrogate): no file can keep it") from error
     except ValueError as error:
         raise PageError(f"has front matter with a date or number that does not exist: {error}") from error
     except RecursionError as error:

@@ -21,12 +21,12 @@ VERSION = "inquiry-1"
 
 _BANNER = re.compile(r"inquiring line", re.IGNORECASE)
 _HEADINGS = {
-    "sources": re.compile(r"Sources\s+(\d+)\s+notes?", re.IGNORECASE),
+    "sources": re.compile(r"Sources\s+(\d{1,6})\s+notes?", re.IGNORECASE),
     "prompt": re.compile(r"Research prompt for your LLM.*", re.IGNORECASE),
     "next": re.compile(r"Next inquiring lines.*", re.IGNORECASE),
-    "used_by": re.compile(r"Inquiring lines that use this note as a source\s*(\d+)?", re.IGNORECASE),
-    "related": re.compile(r"Related concepts in this collection\s*(\d+)?", re.IGNORECASE),
-    "papers": re.compile(r"Related papers in this collection\s*(\d+)?", re.IGNORECASE),
+    "used_by": re.compile(r"Inquiring lines that use this note as a source\s*(\d{1,6})?", re.IGNORECASE),
+    "related": re.compile(r"Related concepts in this collection\s*(\d{1,6})?", re.IGNORECASE),
+    "papers": re.compile(r"Related papers in this collection\s*(\d{1,6})?", re.IGNORECASE),
     "original": re.compile(r"Original note title", re.IGNORECASE),
 }
 _LINE_SECTIONS, _NOTE_SECTIONS = {"sources", "prompt", "next"}, {"used_by", "related", "papers", "original"}
@@ -36,7 +36,7 @@ _OPENERS = (
 )
 # A question in the middle of a sentence, begun with a capital: a title that was set in.
 _SET_IN = re.compile(
-    rf"(?<=[^\s.?!:(\"“] )((?:{_OPENERS})\b(?:[^.?!\n]|\.(?=\S))*\?)(?=[.,;:)]|\s[–—-]|\s*$)", re.MULTILINE
+    rf"(?<=[^\s.?!:(\"“] )((?:{_OPENERS})\b(?:[^.?!\n]|\.(?=\S)){{0,300}}\?)(?=[.,;:)]|\s[–—-]|\s*$)", re.MULTILINE
 )
 
 
@@ -113,7 +113,7 @@ def _paragraphs(lines: list[str]) -> list[str]:
 def _line(title: str, hook: str, body: str, sections: Sections) -> Page:
     builder = PageBuilder()
     if "sources" in sections:
-        _sources(sections["sources"], body, builder)
+        _sources(sections["sources"], body, builder, is_end=[*sections][-1] == "sources")
     elif "prompt" not in sections:
         raise PageError("has no list of sources: the page seems to be cut off")
     prompt = _prompt(sections["prompt"], builder) if "prompt" in sections else None
@@ -125,14 +125,16 @@ def _line(title: str, hook: str, body: str, sections: Sections) -> Page:
         hook=hook,
         body=body,
         prompt=prompt,
-        refs=tuple(builder.refs),
+        refs=builder.refs,
         links=tuple(builder.links),
     )
 
 
-def _sources(section: Section, body: str, builder: PageBuilder) -> None:
+def _sources(section: Section, body: str, builder: PageBuilder, *, is_end: bool) -> None:
     sources = list(_titled_or_not(section))
     section.check("sources", len(sources))
+    if is_end and sources and sources[-1][0] is None and any(title for title, _ in sources):
+        raise PageError("ends with a source that has no title, where others have one: the page seems to be cut off")
     titles = [title for title, _ in sources if title]
     untitled = [summary for title, summary in sources if title is None]
     mentions = list(_mentions_of(titles, body)) if titles else list(_set_in(body))
@@ -206,7 +208,8 @@ def _prompt(section: Section, builder: PageBuilder) -> Prompt:
     tasks = [line for line in parts["tasks"] if re.match(r"\(\d+\)", line)]
     if not parts["found"] or not tasks:
         raise PageError("ends inside its research prompt: the page seems to be cut off")
-    span = next((WrittenDate.parse(found[1]) for line in parts["found"] if (found := _SPAN.search(line))), None)
+    spans = (_date(found) for line in parts["found"] for found in _SPAN.findall(line))
+    span = next(filter(None, spans), None)
     for line in _bullets(parts["found"]):
         _finding(line, span, builder)
     for line in _bullets(parts["anchors"]):
@@ -246,7 +249,9 @@ def _finding(line: str, span: WrittenDate | None, builder: PageBuilder) -> None:
     when = next((date for part in about.split(",") if (date := _date(part))), None)
     papers = arxiv_ids(about)
     known = when or papers
-    statement = (line[: said.start()].rstrip() if said and known else line).replace("*", "")
+    statement = (line[: said.start()] if said and known else line).replace("*", "").strip()
+    if not statement:
+        return
     claim = Ref(kind="claim", title=statement, date=when or span)
     builder.link("states", claim, sentence=line)
     for paper in papers:
@@ -315,7 +320,7 @@ def _note(title: str, hook: str, body: str, sections: Sections) -> Page:
         hook=hook,
         body=body,
         original_title=plain(original),
-        refs=tuple(builder.refs),
+        refs=builder.refs,
         links=tuple(builder.links),
     )
 

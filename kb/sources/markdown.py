@@ -114,7 +114,7 @@ def read(text: str, path: PurePath) -> Page:
         arxiv=_arxiv(head.arxiv) if head.arxiv else None,
         documentary=plain(head.documentary),
         contract=head.contract,
-        refs=tuple(builder.refs),
+        refs=builder.refs,
         links=tuple(builder.links),
         warnings=tuple(f"the key {key!r} is not read" for key in unknown),
     )

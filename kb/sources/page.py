@@ -101,14 +101,17 @@ class PageBuilder:
     """Collects what a page names and links while it is read; a thing named twice is one ref."""
 
     def __init__(self) -> None:
-        self.refs: list[Ref] = []
+        self._refs: dict[Ref, int] = {}
         self.links: list[PageLink] = []
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """What was named, in order."""
+        return tuple(self._refs)
 
     def ref(self, ref: Ref) -> int:
         """The index of REF, added if it is new."""
-        if ref not in self.refs:
-            self.refs.append(ref)
-        return self.refs.index(ref)
+        return self._refs.setdefault(ref, len(self._refs))
 
     def link(self, kind: LinkType | None, target: Ref | None, **details: Any) -> None:
         """Link the page (or `source`) to TARGET; None is the page itself."""

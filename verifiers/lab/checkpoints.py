@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,10 @@ def _load(path: Path) -> Checkpoint | None:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             about = json.loads(file.metadata()["about"])
-        os.utime(path)  # used now: the last to be thrown out
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
+    with contextlib.suppress(OSError):  # a cache that may only be read still saves the work
+        os.utime(path)  # used now: the last to be thrown out
     return tensors, about
 
 
@@ -63,7 +64,7 @@ def prune(folder: Path, limit: int = LIMIT_BYTES) -> None:
     """Remove the checkpoints used longest ago until the rest fits into LIMIT bytes, and the leftovers of killed
     writers.
     """
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in _files(folder))
+    files = sorted(_files(folder))
     total = sum(size for _, size, _ in files)
     for _, size, path in files:
         if total <= limit:
@@ -72,5 +73,9 @@ def prune(folder: Path, limit: int = LIMIT_BYTES) -> None:
         total -= size
 
 
-def _files(folder: Path) -> list[Path]:
-    return list(folder.glob("*.safetensors")) + list(folder.glob("*.part")) if folder.is_dir() else []
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each file was used last, and its size; another run may take one away meanwhile."""
+    for path in [*folder.glob("*.safetensors"), *folder.glob("*.part")]:
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            yield found.st_mtime, found.st_size, path

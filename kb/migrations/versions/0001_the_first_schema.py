@@ -67,7 +67,7 @@ def upgrade() -> None:
     )
     op.create_table('text_state',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('token', sa.String(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_text_state'))
     )
     op.create_table('document_version',
