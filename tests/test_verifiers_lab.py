@@ -10,7 +10,6 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -276,7 +275,8 @@ def test_pretraining_brings_the_loss_down_towards_the_exact_readers() -> None:
     held_out = story.write(WORLD, 500, stream("test held out"))
     oracle = float(-story.predictive(WORLD, held_out).gather(-1, held_out[:, 1:, None]).log().mean())
     before = float(read(model, held_out).surprise.mean())
-    pretrain(model, Pretraining(steps=150), partial(story.write, WORLD, generator=stream("test corpus")))
+    settings = Pretraining(steps=150)
+    pretrain(model, settings, story.write(WORLD, settings.corpus, stream("test corpus")))
     after = float(read(model, held_out).surprise.mean())
     assert before == pytest.approx(math.log(story.CONTENT), abs=0.05)  # it knew nothing
     assert oracle < after < oracle + 0.2 * (before - oracle)

@@ -243,9 +243,9 @@ ENTROPY_GAP = Verifier(
     ),
     subjects=("lab:story",),
     profiles={
-        "smoke": ProfileSpec(2, 25, "only that the pipeline works"),
-        "standard": ProfileSpec(12, 165, "what the contract asks"),
-        "thorough": ProfileSpec(24, 325, "the same with twice the units"),
+        "smoke": ProfileSpec(2, 20, "only that the pipeline works"),
+        "standard": ProfileSpec(12, 140, "what the contract asks"),
+        "thorough": ProfileSpec(24, 275, "the same with twice the units"),
     },
     default_contract={
         "endpoint": "interaction_did",

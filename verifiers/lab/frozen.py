@@ -18,7 +18,7 @@ from verifiers.lab.randomness import seeded, stream
 from verifiers.lab.training import PostTraining, Pretraining, Weights, copied, pretrain, reinforce
 
 FILE = Path(__file__).parent / "data" / "story_twins.safetensors"
-DIGEST = "a9265cd637b73ab171c2bf50871b5843f7933a2345d147fc4194f71eb64bab80"
+DIGEST = "41d0254619b45d5d6072c757424ed4b07f6e4790aa02c7da7f6ad52bf56f0d0e"
 SHAPE = Shape(story.VOCABULARY, story.LENGTH)
 OWN_ENTROPY = 0.45
 
@@ -49,7 +49,8 @@ def make() -> str:
     for twin in ("a", "b"):
         with seeded("frozen", twin):
             decoder = Decoder(SHAPE)
-        pretrain(decoder, Pretraining(), partial(story.write, world, generator=stream("frozen", twin, "corpus")))
+        settings = Pretraining()
+        pretrain(decoder, settings, story.write(world, settings.corpus, stream("frozen", twin, "corpus")))
         tensors |= {f"before {twin}/{name}": weight for name, weight in copied(decoder).items()}
         if twin == "a":
             chance = stream("frozen", twin, "post-training")

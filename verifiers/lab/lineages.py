@@ -51,7 +51,7 @@ def raised(world: story.Story, name: tuple[str | int, ...], recipe: Recipe, fold
         with seeded(*name, "initialisation"):
             model = Decoder(SHAPE)
         corpus, chance = stream(*name, "corpus"), stream(*name, "post-training")
-        pretrain(model, recipe.pretraining, lambda count: story.write(world, count, corpus))
+        pretrain(model, recipe.pretraining, story.write(world, recipe.pretraining.corpus, corpus))
         weights = {f"before/{key}": x for key, x in copied(model).items()}
         pay = partial(story.reward, world)
         reached = reinforce(model, recipe.post_training, pay, recipe.doses, story.LENGTH, story.START, chance)

@@ -17,23 +17,27 @@ Weights = dict[str, Tensor]
 class Pretraining:
     """Next-token training on fresh texts: linear warm-up, then linear decay to zero."""
 
-    steps: int = 700
+    steps: int = 600
     texts: int = 32  # a step
     warm_up: int = 30
     matrix_rate: float = 0.03  # Muon, on the matrices inside the blocks
-    other_rate: float = 0.02  # AdamW, on embeddings, head and norms
+    other_rate: float = 0.03  # AdamW, on embeddings, head and norms
+
+    @property
+    def corpus(self) -> int:
+        """How many texts it takes."""
+        return self.steps * self.texts
 
 
-def pretrain(model: Decoder, settings: Pretraining, corpus: Callable[[int], Tensor]) -> None:
-    """Train MODEL in place; CORPUS(n) gives n fresh texts (n, 1 + T) each time it is called."""
+def pretrain(model: Decoder, settings: Pretraining, corpus: Tensor) -> None:
+    """Train MODEL in place on CORPUS (steps · texts, 1 + T), each text once."""
     matrices = [weight for weight in model.blocks.parameters() if weight.ndim == 2]
     others = [weight for weight in model.parameters() if not any(weight is matrix for matrix in matrices)]
     muon = Muon(matrices)
     adam = torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    for step in range(settings.steps):
+    for step, texts in enumerate(torch.split(corpus, settings.texts)):
         pace = min(1.0, (step + 1) / settings.warm_up) * (1 - step / settings.steps)
         adam.param_groups[0]["lr"] = settings.other_rate * pace
-        texts = corpus(settings.texts)
         logits = model(texts[:, :-1])
         loss = F.cross_entropy(logits.flatten(0, 1), texts[:, 1:].flatten())
         model.zero_grad(set_to_none=True)
@@ -77,7 +81,7 @@ def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
     orthogonal: Tensor = x.mT if tall else x
     return orthogonal
 
