@@ -123,11 +123,12 @@ class Visit:
         return self.drawn()
 
     def drawn(self) -> Page:
-        """Wait until Streamlit has nothing left to draw."""
+        """Wait until Streamlit has nothing left to draw, and links and keys are listened to."""
         self.page.locator("[data-testid=stMainBlockContainer]").wait_for()
         expect(self.page.locator("[data-testid=stApp]")).to_have_attribute(
             "data-test-script-state", "notRunning", timeout=60_000
         )
+        self.page.locator("html[data-sh-keys=on]").wait_for(state="attached")
         return self.page
 
     def unexpected(self) -> list[str]:

@@ -39,8 +39,9 @@ class Axis:
     def __init__(self, contract: Contract, runs: Sequence[RunLine], reading: SubjectReading | None) -> None:
         judged = [run.verdict.endpoints[0] for run in runs if run.verdict and run.verdict.endpoints]
         low, high = domain(contract, *judged)
+        rim = 0.04 * (high - low)  # an interval that ends at the axis's end looks cut off
         for look in reading.looks if reading else ():
-            low, high = min(low, contract.analysed(look.low)), max(high, contract.analysed(look.high))
+            low, high = min(low, contract.analysed(look.low) - rim), max(high, contract.analysed(look.high) + rim)
         self.contract = contract
         self.low, self.high = contract.shown(low), contract.shown(high)
         self.scale = alt.Scale(

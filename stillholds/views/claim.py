@@ -124,7 +124,7 @@ def _plots(record: Record) -> None:
         return
     dark = st.context.theme.type == "dark"
     palette = charts.DARK if dark else charts.LIGHT
-    noise = record.newest.findings.endpoints[0].noise_floor if record.newest else 0
+    noise = record.newest.findings.endpoint(contract.endpoint).noise_floor if record.newest else 0
     frame.html(
         frame.heading(
             "Runs on the contract's regions",

@@ -37,7 +37,7 @@ def page() -> None:
         return
     embedder, trouble = _embedder()
     if trouble:
-        frame.html(f"<p class='sh-soft'>Searching by words alone: {escape(trouble)}</p>")
+        frame.html(f"<p class='sh-soft'>{escape(trouble)}</p>")
     with frame.store().reading() as session:
         hits = search.search(session, question, embedder, filters, 20)
     frame.html(frame.listing([_entry(hit) for hit in hits]))
@@ -68,16 +68,16 @@ def _loaded() -> Embedder:
 
 
 def _embedder() -> tuple[Embedder | None, str]:
-    """The embedding model with everything embedded, or why there is none."""
+    """The embedding model with everything embedded, and what of that is missing, in words."""
     try:
         embedder = _loaded()
     except WeightsMissing as error:
-        return None, str(error)
+        return None, f"Searching by words alone: {error}"
     if not frame.is_read_only():
         try:
             embedding.embed_due(frame.store(), embedder, lambda _done, _total: None)
         except StoreError as error:
-            return embedder, str(error)
+            return embedder, f"New text could not be embedded and is found by its words only: {error}"
     return embedder, ""
 
 
@@ -88,7 +88,8 @@ def _entry(hit: Hit) -> str:
         reasons.append(f"meaning, rank {why.meaning_rank}, cosine {why.similarity:.2f}")
     if why.words_rank:
         reasons.append(f"words, rank {why.words_rank}: {', '.join(why.terms)}")
+    passage = "" if why.passage == hit.title else f"<br>{escape(why.passage)}"
     return (
         f"<span class='sh-small sh-soft'>{escape(hit.kind)}</span> {frame.anchor(frame.address(hit.kind, hit.slug), hit.title)}"
-        f"<br>{escape(why.passage)}<br><span class='sh-small sh-soft'>{escape('; '.join(reasons))}</span>"
+        f"{passage}<br><span class='sh-small sh-soft'>{escape('; '.join(reasons))}</span>"
     )

@@ -34,5 +34,6 @@ export default function ({ parentElement, setTriggerValue }) {
     document.removeEventListener("keydown", key);
   };
   live.set(parentElement, off);
+  document.documentElement.dataset.shKeys = "on"; // from here on links walk and keys answer
   return off;
 }
