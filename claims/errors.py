@@ -2,8 +2,7 @@
 
 ClaimError
 ├── BadContract       a contract that cannot decide, with the field and what it takes
-├── NoContract        the claim is not testable as it stands
-└── LedgerBroken      the ledger does not agree with itself; nothing is written on top of it
+└── NoContract        the claim is not testable as it stands
 """
 
 
@@ -17,7 +16,3 @@ class BadContract(ClaimError):
 
 class NoContract(ClaimError):
     """The claim has no contract, so nothing can be run for it."""
-
-
-class LedgerBroken(ClaimError):
-    """The ledger does not agree with itself."""
