@@ -3,8 +3,8 @@ and notes.
 
 A page is a head (title, hook, body) and sections that begin with a heading line of their own. Formats differ in what
 they leave out: the banner, blank lines between paragraphs, the titles of the sources. Inside a body a note is named
-by its title, set into the sentence as it is: "… when the model is on its own policy Do models recognize their own
-outputs?. Here …".
+by its title, set into the sentence as it is: "… that depends on how cold the hive is Why do winter clusters move?. And
+then …".
 """
 
 import re
