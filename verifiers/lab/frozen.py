@@ -14,8 +14,9 @@ from safetensors.torch import load, save_file
 
 from verifiers.lab import story
 from verifiers.lab.model import Decoder, Shape
+from verifiers.lab.policy_gradient import Doses, PolicyGradient, train
 from verifiers.lab.randomness import seeded, stream
-from verifiers.lab.training import PostTraining, Pretraining, Weights, copied, pretrain, reinforce
+from verifiers.lab.training import Pretraining, Weights, copied, pretrain
 
 FILE = Path(__file__).parent / "data" / "story_twins.safetensors"
 DIGEST = "41d0254619b45d5d6072c757424ed4b07f6e4790aa02c7da7f6ad52bf56f0d0e"
@@ -42,21 +43,28 @@ def model(name: str) -> Decoder:
     return decoder
 
 
+def world() -> story.Story:
+    """The world that the frozen models were raised in."""
+    return story.draw(stream("frozen", "world"))
+
+
 def make() -> str:
     """Train the artefacts, write them to FILE and return the new digest."""
-    world = story.draw(stream("frozen", "world"))
+    corner = world()
     tensors: Weights = {}
     for twin in ("a", "b"):
         with seeded("frozen", twin):
             decoder = Decoder(SHAPE)
         settings = Pretraining()
-        pretrain(decoder, settings, story.write(world, settings.corpus, stream("frozen", twin, "corpus")))
+        pretrain(decoder, settings, story.write(corner, settings.corpus, stream("frozen", twin, "corpus")))
         tensors |= {f"before {twin}/{name}": weight for name, weight in copied(decoder).items()}
         if twin == "a":
             chance = stream("frozen", twin, "post-training")
-            pay = partial(story.reward, world)
-            doses = reinforce(decoder, PostTraining(), pay, [OWN_ENTROPY], story.LENGTH, story.START, chance)
-            tensors |= {f"after {twin}/{name}": weight for name, weight in doses[OWN_ENTROPY].weights.items()}
+            pay = partial(story.reward, corner)
+            doses = Doses([OWN_ENTROPY])
+            train(decoder, PolicyGradient(), story.prompts, story.LENGTH, pay, chance, doses.watch)
+            after = doses.reached[OWN_ENTROPY].weights
+            tensors |= {f"after {twin}/{name}": weight for name, weight in after.items()}
     FILE.parent.mkdir(exist_ok=True)
     save_file(tensors, FILE)
     return hashlib.sha256(FILE.read_bytes()).hexdigest()

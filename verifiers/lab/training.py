@@ -1,14 +1,13 @@
-"""Pretraining on a world's corpus, and post-training on a reward: two loops that read straight down."""
+"""Pretraining on a world's corpus, with Muon."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from verifiers.lab.model import Decoder
-from verifiers.lab.sampling import Reading, write
 
 Weights = dict[str, Tensor]
 
@@ -84,62 +83,6 @@ def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
     orthogonal: Tensor = x.mT if tall else x
     return orthogonal
-
-
-@dataclass(frozen=True)
-class PostTraining:
-    """REINFORCE with the batch's mean as baseline (Williams 1992), one Adam update a batch, no KL and no entropy
-    term.
-    """
-
-    texts: int = 64  # a step
-    rate: float = 1e-3
-    gradient_norm: float = 1.0
-    longest: int = 400  # steps after which a dose that was not reached stays out of reach
-
-
-@dataclass(frozen=True)
-class Dose:
-    """The weights at the first step whose batch had a mean own entropy below the one asked for."""
-
-    weights: Weights
-    step: int
-    reward: float  # of that batch
-
-
-def reinforce(
-    model: Decoder,
-    settings: PostTraining,
-    reward: Callable[[Tensor], Tensor],
-    own_entropies: Iterable[float],
-    length: int,
-    start: int,
-    generator: Generator,
-) -> dict[float, Dose]:
-    """Post-train MODEL in place until its own text is as sure as asked; return the doses that it reached, by own
-    entropy.
-
-    The stop looks at the entropy of the batch just written, so a dose is met a little early or late; re-measure it.
-    """
-    adam = torch.optim.Adam(model.parameters(), lr=settings.rate, fused=True)
-    left = sorted(own_entropies, reverse=True)
-    reached: dict[float, Dose] = {}
-    for step in range(settings.longest + 1):
-        texts, reading = write(model, settings.texts, length, start, generator)
-        rewards = reward(texts)
-        while left and reading.mean_entropy() < left[0]:
-            reached[left.pop(0)] = Dose(copied(model), step, float(rewards.mean()))
-        if not left:
-            break
-        advantage = rewards - rewards.mean()
-        texts = texts.clone()  # written in inference mode; autograd needs a tensor of its own
-        surprise = Reading.of(model(texts[:, :-1]), texts[:, 1:]).surprise  # (B, T)
-        loss = (advantage[:, None] * surprise).sum(-1).mean()
-        model.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
-        adam.step()
-    return reached
 
 
 def copied(model: Decoder) -> Weights:
