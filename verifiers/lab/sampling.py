@@ -39,21 +39,22 @@ class Reading:
         return float(self.entropy[:, 1:].mean())
 
 
-def read(model: LanguageModel, texts: Tensor) -> Reading:
-    """Read TEXTS (B, 1 + T), start token first."""
+def read(model: LanguageModel, texts: Tensor, prompt: int = 1) -> Reading:
+    """Read TEXTS (B, P + T), whose first PROMPT tokens were given; what comes back is (B, T)."""
     with torch.inference_mode():
-        return Reading.of(model(texts[:, :-1]), texts[:, 1:])
+        return Reading.of(model(texts[:, :-1])[:, prompt - 1 :], texts[:, prompt:])
 
 
-def write(model: LanguageModel, count: int, length: int, start: int, generator: Generator) -> tuple[Tensor, Reading]:
-    """Sample COUNT texts of LENGTH tokens after START; return them (B, 1 + T) and how the model read them as it
-    wrote.
+def write(model: LanguageModel, prompts: Tensor, length: int, generator: Generator) -> tuple[Tensor, Reading]:
+    """Sample LENGTH tokens after each of PROMPTS (B, P); return the texts (B, P + LENGTH) and how the model read its
+    own tokens as it wrote them, (B, LENGTH).
     """
     with torch.inference_mode():
         cache = model.new_cache()
-        tokens, logits = [torch.full((count,), start)], []
+        tokens, logits, fresh = [prompts], [], prompts
         for _ in range(length):
-            logits.append(model(tokens[-1][:, None], cache)[:, -1])  # (B, V)
-            tokens.append(categorical(logits[-1].softmax(-1), generator))
-        texts = torch.stack(tokens, dim=1)
-        return texts, Reading.of(torch.stack(logits, dim=1), texts[:, 1:])
+            logits.append(model(fresh, cache)[:, -1])  # (B, V)
+            fresh = categorical(logits[-1].softmax(-1), generator)[:, None]
+            tokens.append(fresh)
+        texts = torch.cat(tokens, dim=1)
+        return texts, Reading.of(torch.stack(logits, dim=1), texts[:, prompts.shape[1] :])
