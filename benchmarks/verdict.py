@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import torch
 
-from verifiers.lab.lineages import SHAPE
 from verifiers.lab.model import Decoder
+from verifiers.lab.recipes import SHAPE
 from verifiers.lab.training import Muon
 
 MEASURE = (

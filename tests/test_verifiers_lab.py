@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,11 +22,12 @@ from scipy.stats import entropy as scipy_entropy
 
 from tests.claims_support import marked, reproducible, until
 from verifiers.lab import checkpoints, frozen, planted, story
+from verifiers.lab.crossreading import crossread
 from verifiers.lab.model import Decoder, Shape
 from verifiers.lab.processes import spread
 from verifiers.lab.randomness import categorical, derive, seeded, stream
 from verifiers.lab.sampling import Reading, read, write
-from verifiers.lab.training import Muon, PostTraining, Pretraining, copied, orthogonalised, pretrain, reinforce
+from verifiers.lab.training import Muon, Pretraining, orthogonalised, pretrain
 from verifiers.registry import SUBJECTS
 
 SMALL = Shape(vocabulary=7, length=9, width=16, layers=2, heads=2)
@@ -45,6 +45,10 @@ def decoder(shape: Shape = SMALL, *, sharp: bool = True) -> Decoder:
 
 def texts(count: int = 5, shape: Shape = SMALL) -> torch.Tensor:
     return torch.randint(shape.vocabulary - 1, (count, shape.length), generator=stream("test texts"))
+
+
+def prompts(count: int, start: int = SMALL.vocabulary - 1) -> torch.Tensor:
+    return torch.full((count, 1), start)
 
 
 # --- the network -----------------------------------------------------------------------------------------------------
@@ -95,7 +99,7 @@ def test_the_mean_entropy_leaves_the_first_position_out() -> None:
 
 def test_reading_a_text_again_gives_the_entropies_of_writing_it() -> None:
     model = decoder()
-    written, writing = write(model, 32, SMALL.length, SMALL.vocabulary - 1, stream("test writing"))
+    written, writing = write(model, prompts(32), SMALL.length, stream("test writing"))
     again = read(model, written)
     torch.testing.assert_close(again.entropy, writing.entropy, atol=1e-5, rtol=0)
     torch.testing.assert_close(again.surprise, writing.surprise, atol=1e-5, rtol=0)
@@ -103,7 +107,7 @@ def test_reading_a_text_again_gives_the_entropies_of_writing_it() -> None:
 
 def test_texts_are_written_at_temperature_one() -> None:
     model, start = decoder(Shape(5, 2, 16, 1, 1)), 4
-    written, _ = write(model, 20_000, 1, start, stream("test temperature"))
+    written, _ = write(model, prompts(20_000, start), 1, stream("test temperature"))
     expected = model(torch.tensor([[start]]))[0, 0].double().softmax(-1)
     counts = torch.bincount(written[:, 1], minlength=4)
     assert chisquare(counts, (20_000 * expected / expected.sum()).numpy()).pvalue > 0.001
@@ -213,7 +217,7 @@ def test_the_exact_readers_predictions_sum_to_one_and_never_exclude_what_comes()
 def test_the_reward_is_the_share_of_preferred_bigrams_in_the_best_topic() -> None:
     preferred = torch.zeros(2, 5, 5, dtype=torch.bool)
     preferred[0, 0, 1] = preferred[0, 1, 2] = preferred[1, 2, 3] = True
-    world = story.Story(torch.empty(0), torch.empty(0), preferred)
+    world = story.Story(torch.empty(0), torch.empty(0), preferred, topics=(0, 1))
     start = 9
     told = torch.tensor([[start, 0, 1, 2, 3], [start, 2, 3, 2, 3], [start, 4, 4, 4, 4], [start, 1, 2, 3, 0]])
     assert story.reward(world, told).tolist() == pytest.approx([2 / 3, 2 / 3, 0.0, 1 / 3])
@@ -223,6 +227,34 @@ def test_no_topic_is_worth_more_than_another() -> None:
     corpus = story.write(WORLD, 300, stream("test rotations"))
     moved = torch.where(corpus == story.START, corpus, (corpus + story.STRIDE) % story.CONTENT)
     assert torch.equal(story.reward(WORLD, corpus), story.reward(WORLD, moved))
+
+
+def test_a_corner_of_the_world_is_written_of_read_and_paid_for_alone() -> None:
+    corner = story.only(WORLD, [4])
+    corpus = story.write(corner, 200, stream("test corner"))
+    assert torch.isin(corpus[:, 1:], WORLD.members[4]).all()
+    exact = WORLD.chains[4, corpus[:, 1:-1]]
+    torch.testing.assert_close(story.predictive(corner, corpus)[:, 1:], exact, atol=1e-6, rtol=0)
+    paid = WORLD.preferred[4, corpus[:, 1:-1], corpus[:, 2:]].float().mean(-1)
+    assert torch.equal(story.reward(corner, corpus), paid)
+    elsewhere = story.write(story.only(WORLD, [1]), 200, stream("test corner"))
+    assert story.reward(corner, elsewhere).mean() < 0.5 * story.reward(WORLD, elsewhere).mean()
+
+
+def test_a_sharp_author_writes_the_same_transitions_less_evenly() -> None:
+    author = story.sharp(WORLD, stream("test sharp"))
+    torch.testing.assert_close(author.chains.sum(-1), WORLD.chains.sum(-1), atol=1e-6, rtol=0)
+    assert (author.chains[WORLD.chains == 0] == 0).all()
+
+    def entropies(world: story.Story) -> torch.Tensor:
+        return torch.special.entr(world.chains).sum(-1)[WORLD.chains.sum(-1) > 0]
+
+    assert entropies(author).mean() < 0.3 * entropies(WORLD).mean()
+
+
+def test_an_exact_reader_sees_what_a_text_is_about() -> None:
+    corpus, topics = story.write_on_topics(WORLD, 500, stream("test topics"))
+    assert (story.topic_of(WORLD, corpus) == topics).float().mean() > 0.99
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -282,87 +314,6 @@ def test_pretraining_brings_the_loss_down_towards_the_exact_readers() -> None:
     assert oracle < after < oracle + 0.2 * (before - oracle)
 
 
-def test_the_update_is_the_policy_gradient_of_the_texts_that_were_written() -> None:
-    model = decoder(Shape(4, 3, 8, 1, 1)).requires_grad_()
-    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-
-    def reward(written: torch.Tensor) -> torch.Tensor:
-        return (written == 1).float().mean(-1) + 0.5 * (written[:, 1] == 2)
-
-    settings = PostTraining(texts=6, rate=0.0, gradient_norm=1e9, longest=0)
-    reinforce(model, settings, reward, [0.0], 3, 3, stream("test gradient"))
-    found = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
-
-    written, _ = write(model, 6, 3, 3, stream("test gradient"))  # rate 0: the same weights, the same texts
-    written = written.clone()
-    rewards = reward(written).tolist()
-    baseline = sum(rewards) / 6
-    model.zero_grad()
-    loss = torch.zeros(())
-    for text, earned in zip(written, rewards, strict=True):
-        for position in range(3):
-            logits = model(text[None, : position + 1])[0, -1]
-            log_probability = logits[text[position + 1]] - logits.exp().sum().log()
-            loss = loss - (earned - baseline) * log_probability / 6
-    torch.autograd.backward(loss)
-    assert found.keys() == before.keys()
-    for name, weight in model.named_parameters():
-        assert weight.grad is not None
-        torch.testing.assert_close(found[name], weight.grad, atol=1e-6, rtol=1e-4)
-
-
-def test_the_update_points_up_the_expected_reward_that_enumeration_gives() -> None:
-    model = decoder(Shape(4, 2, 8, 1, 1)).requires_grad_()
-
-    def reward(written: torch.Tensor) -> torch.Tensor:
-        return (written[:, 1] == 1).float() + 2.0 * (written[:, 2] == 0) * (written[:, 1] == 2)
-
-    every = torch.tensor([[3, a, b] for a, b in itertools.product(range(3), repeat=2)])
-    log_probability = -Reading.of(model(every[:, :-1]), every[:, 1:]).surprise.sum(-1)
-    torch.autograd.backward((log_probability.exp() * reward(every)).sum())
-    exact = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
-
-    settings = PostTraining(texts=40_000, rate=0.0, gradient_norm=1e9, longest=0)
-    reinforce(model, settings, reward, [0.0], 2, 3, stream("test enumeration"))
-    sampled = -torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
-    assert torch.cosine_similarity(exact, sampled, dim=0) > 0.995
-    assert float(sampled.norm() / exact.norm()) == pytest.approx(1, abs=0.05)
-
-
-def ready() -> tuple[Decoder, Callable[[torch.Tensor], torch.Tensor]]:
-    """A model and a reward that it learns in a few steps."""
-    with seeded("test post-training"):
-        model = Decoder(Shape(5, 6, 16, 1, 1))
-    return model, lambda written: (written[:, 1:] == 2).float().mean(-1)
-
-
-def test_doses_are_met_in_order_and_one_that_cannot_be_reached_is_absent() -> None:
-    model, reward = ready()
-    settings = PostTraining(texts=64, rate=0.02, longest=60)
-    doses = reinforce(model, settings, reward, [0.5, -1.0, 1.0], 6, 4, stream("test doses"))
-    assert set(doses) == {1.0, 0.5}  # no entropy is below −1
-    assert doses[1.0].step < doses[0.5].step
-    assert doses[1.0].reward < doses[0.5].reward
-
-
-def test_the_weights_of_a_dose_are_as_sure_as_asked_when_they_are_measured_again() -> None:
-    model, reward = ready()
-    doses = reinforce(model, PostTraining(rate=0.02, longest=60), reward, [1.0, 0.5], 6, 4, stream("test doses"))
-    for dose, snapshot in doses.items():
-        model.load_state_dict(snapshot.weights)
-        _, reading = write(model, 2000, 6, 4, stream("test again"))
-        assert reading.mean_entropy() == pytest.approx(dose, abs=0.15)
-
-
-def test_copied_weights_do_not_move_with_the_model() -> None:
-    model, reward = ready()
-    snapshot = copied(model)
-    before = {name: weight.clone() for name, weight in snapshot.items()}
-    reinforce(model, PostTraining(texts=8, rate=0.1, longest=1), reward, [0.0], 6, 4, stream("test copy"))
-    assert any(not torch.equal(weight, before[name]) for name, weight in copied(model).items())
-    assert all(torch.equal(weight, before[name]) for name, weight in snapshot.items())
-
-
 # --- randomness ------------------------------------------------------------------------------------------------------
 
 
@@ -405,32 +356,51 @@ def test_seeded_leaves_the_global_state_as_it_was_after_an_error_too() -> None:
 
 # --- planted subjects ------------------------------------------------------------------------------------------------
 
-GATES = [planted.SurpriseGate(planted.Author(name)) for name in (0, 1)]
+TWINS = planted.with_gap(planted.draw(stream("test twins")), 0.5, 8)
 
 
-@pytest.mark.parametrize(("reader", "author"), [(0, 0), (1, 1), (0, 1), (1, 0)])
-def test_the_gates_entropies_are_exactly_as_promised_on_own_and_foreign_text(reader: int, author: int) -> None:
-    texts, _ = write(GATES[author], 64, 20, planted.START, stream("test gate", reader, author))
-    entropy = read(GATES[reader], texts).entropy[:, 1:]
-    promised = GATES[reader].entropy(calm=reader == author)
-    torch.testing.assert_close(entropy, torch.full_like(entropy, promised), atol=1e-5, rtol=0)
+def entropies_by_enumeration(twins: planted.Twins, reader: int, author: int) -> float:
+    """The mean entropy over the second and third position of READER on texts of AUTHOR: a sum over all of them."""
+    models, tokens = twins.readers(), range(planted.TOKENS)
+    every = torch.tensor([[planted.START, one, other] for one, other in itertools.product(tokens, repeat=2)])
+    written = models[author](every[:, :2]).double().softmax(-1).gather(-1, every[:, 1:, None])[..., 0].prod(-1)
+    entropy = scipy_entropy(models[reader](every)[:, 1:].double().softmax(-1).numpy(), axis=-1).mean(-1)
+    return float((written.numpy() * entropy).sum())
 
 
-def test_the_gates_promise_is_the_entropy_of_its_distribution() -> None:
-    weights = [rank**-0.5 for rank in range(1, planted.OWN + 1)]
-    own = [(1 - planted.FOREIGN_MASS) * weight / sum(weights) for weight in weights]
-    numbers = own + [planted.FOREIGN_MASS / planted.OWN] * planted.OWN
-    assert GATES[0].entropy(calm=False) == pytest.approx(scipy_entropy(numbers))
-    assert GATES[0].entropy(calm=True) == pytest.approx(scipy_entropy([number**4 for number in numbers]))
+def test_the_interaction_of_planted_twins_is_exactly_as_promised() -> None:
+    e = {(i, j): entropies_by_enumeration(TWINS, i, j) for i, j in itertools.product((0, 1), repeat=2)}
+    expected = 0.5 * math.log(e[0, 1] * e[1, 0] / (e[0, 0] * e[1, 1]))
+    assert TWINS.log_interaction(3) == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_gate_reads_position_by_position_as_it_reads_the_whole() -> None:
-    texts, _ = write(GATES[0], 16, 12, planted.START, stream("test pieces"))
-    foreign, _ = write(GATES[1], 16, 12, planted.START, stream("test pieces"))
-    mixed = torch.cat([texts[:, :7], foreign[:, 7:]], dim=1)  # the gate opens in the middle
-    cache = GATES[0].new_cache()
-    pieces = torch.cat([GATES[0](mixed[:, [step]], cache) for step in range(mixed.shape[1])], dim=1)
-    torch.testing.assert_close(pieces, GATES[0](mixed), atol=1e-6, rtol=0)
+@pytest.mark.parametrize("effect", [0.7, 0.05, -0.2])
+def test_a_planted_gap_is_as_large_as_asked_and_found_by_crossreading(effect: float) -> None:
+    before = planted.draw(stream("test twins"))
+    after = planted.with_gap(before, effect, 20)
+    assert after.log_interaction(20) - before.log_interaction(20) == pytest.approx(effect, abs=1e-6)
+    found = crossread(*after.readers(), prompts(2000, planted.START), 20, stream("test planted gap"))
+    assert found.log_interaction == pytest.approx(after.log_interaction(20), abs=0.01)
+
+
+def test_twins_sharpened_on_everything_have_next_to_no_gap() -> None:
+    before = planted.draw(stream("test twins"))
+    after = planted.sharpened(before, 2.0)
+    assert abs(after.log_interaction(20) - before.log_interaction(20)) < 0.05
+    _, surer = write(after.readers()[0], prompts(500, planted.START), 20, stream("test sharpened"))
+    _, reading = write(before.readers()[0], prompts(500, planted.START), 20, stream("test sharpened"))
+    assert surer.mean_entropy() < reading.mean_entropy() - 0.2
+
+
+def test_a_planted_reader_reads_position_by_position_as_it_reads_the_whole() -> None:
+    one, other = TWINS.readers()
+    texts, _ = write(one, prompts(16, planted.START), 12, stream("test pieces"))
+    foreign, _ = write(other, prompts(16, planted.START), 12, stream("test pieces"))
+    mixed = torch.cat([texts[:, :7], foreign[:, 7:9], texts[:, 9:]], dim=1)  # the alarm rings in the middle, for good
+    cache = one.new_cache()
+    pieces = torch.cat([one(mixed[:, [step]], cache) for step in range(mixed.shape[1])], dim=1)
+    torch.testing.assert_close(pieces, one(mixed))
+    assert torch.equal(pieces[:, 9:], one.alert[mixed[:, 9:]])
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------------------
@@ -605,7 +575,7 @@ def test_the_frozen_models_are_three_different_ones() -> None:
 
 
 def test_the_frozen_post_trained_model_is_as_sure_as_it_says() -> None:
-    _, reading = write(frozen.model("after a"), 2000, story.LENGTH, story.START, stream("test frozen"))
+    _, reading = write(frozen.model("after a"), story.prompts(2000), story.LENGTH, stream("test frozen"))
     assert reading.mean_entropy() == pytest.approx(frozen.OWN_ENTROPY, abs=0.1)
 
 

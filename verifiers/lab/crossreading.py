@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from torch import Generator
+from torch import Generator, Tensor
 
-from verifiers.lab.sampling import LanguageModel, read, write
+from verifiers.lab.instrument import HEALTHY, Instrument
+from verifiers.lab.sampling import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,17 @@ class Crossreading:
 
 
 def crossread(
-    a: LanguageModel, b: LanguageModel, texts: int, length: int, start: int, chance: Generator
+    a: LanguageModel,
+    b: LanguageModel,
+    prompts: Tensor,
+    length: int,
+    chance: Generator,
+    instrument: Instrument = HEALTHY,
 ) -> Crossreading:
-    """Let both models write TEXTS texts of LENGTH tokens after START, and both read all of them."""
-    by_a, writing_a = write(a, texts, length, start, chance)
-    by_b, writing_b = write(b, texts, length, start, chance)
-    aa, bb = read(a, by_a), read(b, by_b)
+    """Let both models write LENGTH tokens after each of PROMPTS (B, 1), and both read all of it."""
+    (by_a, writing_a), (by_b, writing_b) = (instrument.write(model, prompts, length, chance) for model in (a, b))
+    by_a, by_b = instrument.assign(by_a, by_b)
+    aa, bb = instrument.read(a, by_a), instrument.read(b, by_b)
     replay = max(float((x.entropy - y.entropy).abs().max()) for x, y in ((aa, writing_a), (bb, writing_b)))
-    ab, ba = read(a, by_b), read(b, by_a)
+    ab, ba = instrument.read(a, by_b), instrument.read(b, by_a)
     return Crossreading(aa.mean_entropy(), ab.mean_entropy(), ba.mean_entropy(), bb.mean_entropy(), replay)

@@ -18,11 +18,13 @@ Result = TypeVar("Result")
 def spread(
     work: Callable[[Task], Result], tasks: Sequence[Task], processes: int, done: Callable[[int, float], None]
 ) -> list[Result]:
-    """Apply WORK to every task in PROCESSES processes; results in the order of TASKS.
+    """Apply WORK to every task in PROCESSES processes, in this one if it is one; results in the order of TASKS.
 
     DONE(k, cpu_seconds) is called when k tasks are finished. An error in a task is raised here, and the rest is given
     up.
     """
+    if processes == 1:
+        return _here(work, tasks, done)
     results: dict[int, Result] = {}
     cpu_seconds = 0.0
     with ProcessPoolExecutor(min(processes, len(tasks)), get_context("spawn"), initializer=_prepare) as pool:
@@ -38,6 +40,18 @@ def spread(
     return [results[index] for index in range(len(tasks))]
 
 
+def _here(work: Callable[[Task], Result], tasks: Sequence[Task], done: Callable[[int, float], None]) -> list[Result]:
+    _set_threads()
+    results: list[Result] = []
+    cpu_seconds = 0.0
+    for task in tasks:
+        result, seconds = _timed(work, task)
+        results.append(result)
+        cpu_seconds += seconds
+        done(len(results), cpu_seconds)
+    return results
+
+
 def _timed(work: Callable[[Task], Result], task: Task) -> tuple[Result, float]:
     before = time.process_time()
     result = work(task)
@@ -46,12 +60,17 @@ def _timed(work: Callable[[Task], Result], task: Task) -> tuple[Result, float]:
 
 def _prepare() -> None:
     """One thread, and no life beyond the parent's: a killed parent cannot tell its children."""
-    import torch
-
-    torch.set_num_threads(1)
+    _set_threads()
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _set_threads() -> None:
+    """One thread, unless whoever started the program asks for more: another number may change the last bits."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
 def _end_with(sentinel: int) -> None:

@@ -8,9 +8,12 @@ topics share half their tokens, so a reader has to infer the topic, and the exac
 
 The reward pays for style, not for topic: of every token's successors PREFERRED are preferred, and a text earns the
 share of its bigrams that are preferred in the topic that suits it best. No topic is worth more than another.
+
+A corner of a world is a world too: `only` some of its topics, or a `sharp` author of it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -35,6 +38,7 @@ class Story:
     members: Tensor  # (K, L) the tokens of each topic; a text's first token is uniform over them
     chains: Tensor  # (K, N, N) transition probabilities
     preferred: Tensor  # (K, N, N) what the reward pays for
+    topics: tuple[int, ...] = tuple(range(TOPICS))  # those that are written of and paid for, all equally likely
 
 
 def draw(generator: Generator) -> Story:
@@ -57,13 +61,38 @@ def draw(generator: Generator) -> Story:
     return Story(members, chains, preferred)
 
 
+def only(world: Story, topics: Sequence[int]) -> Story:
+    """The corner of WORLD in which only TOPICS are written of, and paid for."""
+    return replace(world, topics=tuple(topics))
+
+
+def sharp(world: Story, generator: Generator) -> Story:
+    """The corner of one sharp author: every successor's weight raised or lowered at random, and the
+    result sharpened to a fifth of its temperature.
+    """
+    taste = torch.randn(world.chains.shape, generator=generator).mul(2.0).exp()
+    weights = (world.chains * taste) ** 5
+    return replace(world, chains=weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo().tiny))
+
+
 def write(world: Story, count: int, generator: Generator) -> Tensor:
     """Let the world's own authors write COUNT texts: (B, 1 + LENGTH) tokens, the start token first."""
-    topic = torch.randint(TOPICS, (count,), generator=generator)
+    texts, _ = write_on_topics(world, count, generator)
+    return texts
+
+
+def write_on_topics(world: Story, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """COUNT texts of the world's own authors (B, 1 + LENGTH), and the topic of each (B,)."""
+    topic = torch.tensor(world.topics)[torch.randint(len(world.topics), (count,), generator=generator)]
     tokens = [torch.full((count,), START), world.members[topic, torch.randint(LOCAL, (count,), generator=generator)]]
     for _ in range(LENGTH - 1):
         tokens.append(categorical(world.chains[topic, tokens[-1]], generator))
-    return torch.stack(tokens, dim=1)
+    return torch.stack(tokens, dim=1), topic
+
+
+def prompts(count: int) -> Tensor:
+    """COUNT open prompts (B, 1): the start token, which says nothing."""
+    return torch.full((count, 1), START)
 
 
 def predictive(world: Story, texts: Tensor) -> Tensor:
@@ -73,7 +102,8 @@ def predictive(world: Story, texts: Tensor) -> Tensor:
     """
     count = texts.shape[0]
     start = torch.zeros(TOPICS, CONTENT).scatter_(1, world.members, 1 / LOCAL)
-    belief = torch.full((count, TOPICS), 1 / TOPICS)
+    belief = torch.zeros(count, TOPICS)
+    belief[:, list(world.topics)] = 1 / len(world.topics)
     emission = start.expand(count, -1, -1)  # (B, K, N)
     steps = []
     for position in range(1, LENGTH + 1):
@@ -87,4 +117,9 @@ def predictive(world: Story, texts: Tensor) -> Tensor:
 
 def reward(world: Story, texts: Tensor) -> Tensor:
     """The share (B,) of each text's bigrams that are preferred in the topic that suits the text best."""
-    return world.preferred[:, texts[:, 1:-1], texts[:, 2:]].float().mean(-1).amax(0)
+    return world.preferred[list(world.topics)][:, texts[:, 1:-1], texts[:, 2:]].float().mean(-1).amax(0)
+
+
+def topic_of(world: Story, texts: Tensor) -> Tensor:
+    """The topic (B,) in which most of each text's bigrams are possible: what a text is about, for an exact reader."""
+    return (world.chains[:, texts[:, 1:-1], texts[:, 2:]] > 0).float().mean(-1).argmax(0)
