@@ -22,7 +22,7 @@ from pydantic import (
 
 from claims.errors import BadContract
 from verifiers.measurement import Scale, SubjectRef, Value
-from verifiers.registry import EndpointSpec, VerifierError, find, find_subject
+from verifiers.registry import EndpointSpec, VerifierError, find_subject, runnable
 
 Region = Literal["holds", "weakened", "refuted"]
 REGIONS: tuple[Region, ...] = ("holds", "weakened", "refuted")
@@ -223,11 +223,11 @@ def contract_from(written: Mapping[str, Any]) -> Contract:
         BadContract: when a part is missing, unknown, contradicts another, or asks for more than the instrument can see.
     """
     try:
-        verifier = find(str(_needed(written, "verifier")))
+        verifier = runnable(str(_needed(written, "verifier")))
         endpoint = verifier.endpoint(str(_needed(written, "endpoint")))
         _needed(written, "unit")
         _not_twice(written)
-        subjects = _as_list(written.get("subjects", verifier.subjects))
+        subjects = _as_list(written.get("subjects", verifier.subjects[:1]))
         parameters = written.get("parameters", {})
         if not isinstance(parameters, Mapping):
             raise BadContract(f"parameters: {parameters!r} is no table of names and numbers")

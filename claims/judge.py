@@ -62,7 +62,8 @@ def judge(contract: Contract, measurement: Measurement) -> Verdict:
     primary = findings.endpoint(contract.endpoint)
     others = [endpoint for endpoint in findings.endpoints if endpoint is not primary]
     reading = _before_the_interval(contract, measurement) or _read(contract, primary)
-    secondary_level = 1 - (1 - contract.level) / max(1, len(others))
+    shown = sum(len(endpoint.missing) < len(endpoint.values) for endpoint in others)
+    secondary_level = stats.secondary_level(contract.level, shown)
     endpoints = [_judged(primary, findings.unit, contract.level, reading)]
     endpoints += [_judged(endpoint, findings.unit, secondary_level, None) for endpoint in others]
     return Verdict(

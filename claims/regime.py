@@ -2,7 +2,7 @@
 
 from claims.contract import Regime
 from verifiers.measurement import Value
-from verifiers.registry import SUBJECTS, SubjectFacts
+from verifiers.registry import SubjectFacts, subjects
 
 
 class Distance(Value):
@@ -35,11 +35,8 @@ def distance(regime: Regime, subject: SubjectFacts) -> Distance:
 
 def differences(regime: Regime, subject: str) -> tuple[str, ...]:
     """Every way in which the subject of that name lies outside REGIME."""
-    return (
-        distance(regime, SUBJECTS[subject]).differences
-        if subject in SUBJECTS
-        else ("a subject that is not known here",)
-    )
+    facts = subjects().get(subject)
+    return distance(regime, facts).differences if facts else ("a subject that is not known here",)
 
 
 def count(parameters: float) -> str:
@@ -47,4 +44,4 @@ def count(parameters: float) -> str:
     for size, letter in ((1e9, "B"), (1e6, "M")):
         if parameters >= size:
             return f"{parameters / size:.3g} {letter}"
-    return f"{parameters / 1e6:.1g} M"
+    return f"{parameters / 1e6:.1g} M" if parameters >= 1e3 else f"{parameters:g}"

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from kb.models import Table
-from verifiers.registry import VERIFIERS, Verifier
+from stillholds.methods import Section, sections
+from verifiers.registry import VERIFIERS, Verifier, status
 
 HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py; change the code, not this page. -->\n\n"
@@ -18,55 +19,41 @@ def cli() -> str:
 
 
 def verifiers() -> str:
-    """Every verifier like a short methods section."""
+    """Every verifier of the house like a short methods section."""
     return MADE + "# Verifiers\n\n" + "\n".join(map(_verifier, VERIFIERS.values()))
 
 
 def _verifier(one: Verifier) -> str:
-    endpoints = "\n".join(
-        f"| `{s.name}` | {s.quantity} | {s.scale} | {s.null:g} | {s.noise_floor:g} | {s.meaning} |"
-        for s in one.endpoints
-    )
-    parameters = "\n".join(
-        f"| `{s.name}` | {s.default:g} | {s.low:g} to {s.high:g} | {s.meaning} |" for s in one.parameters
-    )
-    profiles = "\n".join(
-        f"| `{name}` | {s.units} | {s.cpu_seconds / 60:.1f} | {s.says} |" for name, s in one.profiles.items()
-    )
-    return f"""## `{one.name}` {one.version} ({one.status})
-
-{one.question}
-
-{one.measures}
-
-**On** {one.on}
-
-**Unit** {one.unit}. **Refuted by** {one.refuted_by}. **Sources** {", ".join(one.sources)}.
-
-It does not say:
-
-{_bullets(one.does_not_say)}
-
-Controls in every run:
-
-{_bullets(one.controls)}
-
-| Endpoint | Quantity | Scale | Null | Noise floor | Meaning |
-|---|---|---|---|---|---|
-{endpoints}
-
-| Parameter | Default | Range | Meaning |
-|---|---|---|---|
-{parameters}
-
-| Profile | Units | CPU-minutes | Says |
-|---|---|---|---|
-{profiles}
-"""
+    parts = [f"## `{one.name}` {one.version} ({status(one)})", *map(_section, sections(one))]
+    if not one.refused:
+        parts += [_endpoints(one), _parameters(one), _profiles(one)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _bullets(lines: tuple[str, ...]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+def _section(part: Section) -> str:
+    lines = "\n".join(f"- {line}" for line in part.lines)
+    return "\n\n".join(filter(None, [f"### {part.title}" if part.title else "", part.text, lines]))
+
+
+def _endpoints(one: Verifier) -> str:
+    rows = [
+        f"`{s.name}` | {s.quantity} | {s.scale} | {s.null:g} | {s.noise_floor:g} | {s.meaning}" for s in one.endpoints
+    ]
+    return _table("Endpoint | Quantity | Scale | Null | Noise floor | Meaning", rows)
+
+
+def _parameters(one: Verifier) -> str:
+    rows = [f"`{s.name}` | {s.default:g} | {s.low:g} to {s.high:g} | {s.meaning}" for s in one.parameters]
+    return _table("Parameter | Default | Range | Meaning", rows) if rows else ""
+
+
+def _profiles(one: Verifier) -> str:
+    rows = [f"`{name}` | {s.units} | {s.cpu_seconds / 60:.1f} | {s.says}" for name, s in one.profiles.items()]
+    return _table("Profile | Units | CPU-minutes | Says", rows)
+
+
+def _table(head: str, rows: list[str]) -> str:
+    return "\n".join(f"| {row} |" for row in [head, " | ".join(["---"] * (head.count("|") + 1)), *rows])
 
 
 def schema() -> str:

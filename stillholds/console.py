@@ -21,10 +21,12 @@ from claims.verification import Outcome
 from kb.importer import Report
 from kb.read import Counts, Linked, View
 from kb.search import Hit
+from stillholds.methods import sections
 from stillholds.words import HUES, Mark, between, day, fresh_mark, marks_of, run_mark, seconds, with_interval
+from verifiers import registry
 from verifiers.measurement import Control
 from verifiers.measurement import Progress as Done
-from verifiers.registry import VERIFIERS, Verifier
+from verifiers.registry import Verifier
 
 
 @cache
@@ -223,9 +225,13 @@ def outcomes(found: Sequence[Outcome]) -> None:
 
 
 def _endpoints(judged: Sequence[Judged]) -> Table:
+    """What was measured; the rest is counted below the table."""
     table = _table("quantity", "estimate [interval]", "level", "units", "null")
     for one in judged:
-        table.add_row(one.quantity, with_interval(one), f"{100 * one.level:.3g} %", str(one.n), f"{one.null:g}")
+        if one.n or one.primary:
+            table.add_row(one.quantity, with_interval(one), f"{100 * one.level:.3g} %", str(one.n), f"{one.null:g}")
+    if absent := sum(not one.n and not one.primary for one in judged):
+        table.caption = f"not measured here: {absent} other quantities"
     return table
 
 
@@ -260,38 +266,41 @@ def audit(found: Audit) -> None:
 def verifiers() -> None:
     """The verifiers in a table."""
     table = _table("verifier", "version", "status", "question")
-    for one in VERIFIERS.values():
-        table.add_row(one.name, one.version, one.status, one.question)
+    for one in registry.verifiers().values():
+        table.add_row(one.name, one.version, registry.status(one), one.question)
     out().print(table)
+
+
+def faults() -> None:
+    """What other packages offer and cannot be used; silence when there is nothing."""
+    for said in registry.faults().values():
+        notes().print(said, soft_wrap=True)
 
 
 def verifier(one: Verifier) -> None:
     """A verifier like a short methods section."""
-    out().print(Text(f"{one.name} {one.version}", style="bold").append(f"  {one.status}", style="bright_black"))
-    for title, text in (
-        ("", one.question),
-        ("Measured", one.measures),
-        ("On", one.on),
-        ("Unit", one.unit),
-        ("Refuted by", one.refuted_by),
-        ("Sources", ", ".join(one.sources)),
-    ):
-        out().print(
-            Padding(
-                Text(f"{title}  " if title else "", style="bright_black").append(text, style="default"), (1, 0, 0, 0)
-            )
-        )
-    for title, lines in (("It does not say", one.does_not_say), ("Controls in every run", one.controls)):
-        out().print(Padding(Text(title, style="bright_black"), (1, 0, 0, 0)))
-        for line in lines:
+    out().print(
+        Text(f"{one.name} {one.version}", style="bold").append(f"  {registry.status(one)}", style="bright_black")
+    )
+    for part in sections(one):
+        if part.title:
+            out().print(Padding(Text(part.title, style="bright_black"), (1, 0, 0, 0)))
+        if part.text:
+            out().print(Padding(Text(part.text), (0 if part.title else 1, 0, 0, 0)))
+        for line in part.lines:
             out().print(Padding(Text(f"– {line}"), (0, 0, 0, 2)))
-    table = _table("endpoint", "quantity", "null", "meaning")
+    if not one.refused:
+        _numbers(one)
+
+
+def _numbers(one: Verifier) -> None:
+    endpoints = _table("endpoint", "quantity", "null", "meaning")
     for spec in one.endpoints:
-        table.add_row(spec.name, spec.quantity, f"{spec.null:g}", spec.meaning)
+        endpoints.add_row(spec.name, spec.quantity, f"{spec.null:g}", spec.meaning)
     profiles = _table("profile", "units", "CPU-minutes", "says")
     for name, profile in one.profiles.items():
         profiles.add_row(name, str(profile.units), f"{profile.cpu_seconds / 60:.1f}", profile.says)
-    out().print(Padding(table, (1, 0, 0, 0)), Padding(profiles, (1, 0, 0, 0)), sep="")
+    out().print(Padding(endpoints, (1, 0, 0, 0)), Padding(profiles, (1, 0, 0, 0)), sep="")
 
 
 # --- while it runs ---------------------------------------------------------------------------------------------------

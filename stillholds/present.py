@@ -5,7 +5,7 @@ from typing import Any
 from claims.overview import Record, Row
 from claims.verification import Outcome
 from kb.read import View
-from verifiers.registry import Verifier
+from verifiers.registry import Trial, Verifier, certificate_of, status
 
 
 def outcome(one: Outcome) -> dict[str, Any]:
@@ -51,12 +51,14 @@ def entry(view: View, record: Record | None) -> dict[str, Any]:
 
 
 def verifier(one: Verifier) -> dict[str, Any]:
-    """A verifier's record."""
+    """A verifier's record, with its certificate where it has one."""
+    certificate = certificate_of(one.name)
     return {
         "name": one.name,
         "version": one.version,
-        "status": one.status,
-        "certificate": None,
+        "status": status(one),
+        "reason": one.refused,
+        "certificate": certificate.model_dump(mode="json") if certificate else None,
         "question": one.question,
         "measures": one.measures,
         "on": one.on,
@@ -80,7 +82,13 @@ def verifier(one: Verifier) -> dict[str, Any]:
         "parameters": [vars_of(spec) for spec in one.parameters],
         "profiles": {name: vars_of(spec) for name, spec in one.profiles.items()},
         "default_contract": dict(one.default_contract),
+        "trial": trial(one.trial) if one.trial else None,
     }
+
+
+def trial(one: Trial) -> dict[str, Any]:
+    """What a verifier is tried on."""
+    return vars_of(one) | {"planted": dict(one.planted)}
 
 
 def vars_of(record: Any) -> dict[str, Any]:

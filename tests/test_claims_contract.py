@@ -269,7 +269,7 @@ def test_what_is_not_written_is_completed_by_the_verifier() -> None:
     del said["subjects"], said["parameters"]
     read = contract_from(said)
     assert read.subjects == ("lab:story",)
-    assert read.parameters == {"own_entropy": 0.45, "deeper_entropy": 0.30}
+    assert read.parameters == {"own_entropy": 0.45, "deeper_entropy": 0.30, "rivals": 1}
     assert (read.scale, read.null, read.level) == ("log", 1.0, 0.95)
 
 

@@ -1,31 +1,47 @@
 """The table of verifiers, and the digest of the code that their numbers depend on."""
 
 import dataclasses
+import json
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import verifiers
+from claims import worker
 from claims.contract import contract_from
-from verifiers import provenance, registry
+from claims.errors import BadContract
+from claims.measuring import plan
+from claims.regime import differences
+from stillholds import present
+from stillholds.methods import sections
+from tests.cli_support import answer, stillholds
+from tests.verifiers_support import RECORD, certificate_for, package
+from verifiers import provenance, registry, table
 from verifiers.__main__ import load
-from verifiers.measurement import SubjectRef
+from verifiers.measurement import Failure, Request, SubjectRef
 from verifiers.registry import (
     ENTROPY_GAP,
     SUBJECTS,
     VERIFIERS,
+    BadPackage,
     BadParameters,
+    RefusedVerifier,
     UnknownSubject,
     UnknownVerifier,
     Verifier,
     find,
     find_subject,
+    runnable,
 )
 
-every_verifier = pytest.mark.parametrize("verifier", VERIFIERS.values(), ids=VERIFIERS)
+USABLE = {name: verifier for name, verifier in VERIFIERS.items() if not verifier.refused}
+every_verifier = pytest.mark.parametrize("verifier", USABLE.values(), ids=USABLE)
 
 
 @every_verifier
@@ -60,7 +76,7 @@ def test_names_in_a_record_are_there_once(verifier: Verifier) -> None:
 def test_the_tables_hold_every_record_under_its_own_name() -> None:
     assert all(name == verifier.name for name, verifier in VERIFIERS.items())
     assert all(name == facts.name for name, facts in SUBJECTS.items())
-    records = [value for value in vars(registry).values() if isinstance(value, Verifier)]
+    records = [value for value in vars(table).values() if isinstance(value, Verifier)]
     assert len(records) == len(VERIFIERS)  # a duplicate name would have hidden one
 
 
@@ -78,7 +94,7 @@ def test_the_entry_leads_to_an_experiment_and_every_subject_is_described(verifie
 @every_verifier
 def test_the_default_contract_is_one_that_claims_accept(verifier: Verifier) -> None:
     contract = contract_from({**verifier.default_contract, "verifier": verifier.name})
-    assert contract.subjects == verifier.subjects
+    assert contract.subjects == verifier.subjects[:1]  # the others are asked for by name
     assert contract.unit.first_look <= verifier.profiles["standard"].units  # one standard run can decide
 
 
@@ -107,7 +123,8 @@ def test_a_typo_in_an_endpoint_or_a_parameter_gets_a_suggestion() -> None:
 
 
 def test_parameters_are_filled_in_and_become_numbers() -> None:
-    assert ENTROPY_GAP.checked({"own_entropy": 1}) == {"own_entropy": 1.0, "deeper_entropy": 0.30}
+    defaults = {spec.name: spec.default for spec in ENTROPY_GAP.parameters}
+    assert ENTROPY_GAP.checked({"own_entropy": 1}) == defaults | {"own_entropy": 1.0}
 
 
 def test_the_second_dose_lies_below_the_first() -> None:
@@ -125,6 +142,219 @@ def test_listing_verifiers_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+# --- a check that cannot fail ------------------------------------------------------------------------------------------
+
+
+def test_the_check_that_cannot_fail_is_shown_with_the_reason() -> None:
+    (said,) = [one for one in answer("verifiers", "list") if one["status"] == "refused"]
+    assert said["name"] == "top_fifth_share"
+    assert "cannot come out both ways" in said["reason"]
+    assert said["certificate"] is None
+    shown = stillholds("verifiers", "show", "top_fifth_share").stdout
+    assert "It cannot come out both ways" in shown
+    assert "measure top_fifth_share" not in shown
+
+
+def test_the_check_that_cannot_fail_is_refused_wherever_it_would_run() -> None:
+    with pytest.raises(RefusedVerifier, match="by definition"):
+        plan("top_fifth_share", "lab:story", "standard")
+    with pytest.raises(BadContract, match="refused and never run: it cannot come out both ways"):
+        contract_from({**table.TOP_FIFTH.default_contract, "verifier": "top_fifth_share"})
+    request = Request(verifier="top_fifth_share", subject=SubjectRef.parse("lab:story"), seed=1, cache="")
+    ended = worker.measure(request, 120, lambda _: None, lambda: False)
+    assert isinstance(ended, Failure)
+    assert ended.reason.startswith("RefusedVerifier: the verifier top_fifth_share is refused")
+    done = stillholds("measure", "top_fifth_share", "--subject", "lab:story")
+    assert done.returncode == 1
+    assert "never run" in done.stderr
+
+
+def test_a_claim_with_the_check_that_cannot_fail_is_refused_at_import(tmp_path: Path) -> None:
+    contract = json.dumps(table.TOP_FIFTH.default_contract | {"verifier": "top_fifth_share"})
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "fifth.md").write_text(
+        f"---\ntitle: A fifth is a fifth\ncontract: {contract}\n---\nIt is.\n"
+    )
+    stillholds("init", store=tmp_path / "library.db")
+    done = stillholds("import", tmp_path / "claims", store=tmp_path / "library.db")
+    assert done.returncode != 0
+    assert "20 % of the tokens by definition" in done.stderr
+
+
+# --- verifiers of other packages ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the path where packages can be put; what was looked up before is forgotten, and after too."""
+    caches = (registry.faults, registry._offered, registry._loaded, registry.certificate_of)
+    modules = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for cache in caches:
+        cache.cache_clear()
+    yield tmp_path
+    for cache in caches:
+        cache.cache_clear()
+    for name in set(sys.modules) - modules:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def test_a_verifier_of_another_package_is_found_with_its_subjects(installed: Path) -> None:
+    package(installed, "clocks", "lateness")
+    record = find("lateness")
+    assert [*registry.verifiers()] == [*VERIFIERS, "lateness"]
+    assert find_subject(SubjectRef.parse("clocks:tower"), record).title == "a tower's clock"
+    assert registry.subjects().keys() == {*SUBJECTS, "clocks:tower", "clocks:early"}
+    contract = contract_from({**record.default_contract, "verifier": "lateness"})
+    assert contract.subjects == ("clocks:tower",)
+    assert differences(contract.regime, "clocks:tower") == ()
+    assert differences(contract.regime, "clocks:tawer") == ("a subject that is not known here",)
+
+
+def test_a_verifier_of_another_package_is_measured_by_the_child(installed: Path) -> None:
+    package(installed, "clocks", "lateness")
+    done = stillholds("measure", "lateness", "--subject", "clocks:tower", "--json", PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["verdict"] == "HOLDS"
+    assert said["endpoints"][0]["estimate"] == pytest.approx(2.35)
+
+
+def test_verifiers_of_the_house_are_found_without_loading_others(installed: Path) -> None:
+    package(installed, "clocks", "lateness")
+    find_subject(SubjectRef.parse("lab:story"), find("entropy_gap"))
+    runnable("entropy_gap")
+    assert "clocks.record" not in sys.modules
+    assert find("lateness").name == "lateness"
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("def {module}(", "SyntaxError"),
+        ("CLOCK = dict()", "leads to a dict, not to a Verifier"),
+        (RECORD.replace("name={name!r}", "name='other'"), "called 'other'"),
+        (RECORD.replace('subjects=("{scheme}:tower"', 'subjects=("clocks:spire"'), "subject clocks:spire"),
+        (RECORD.replace('("thorough", 16)', '("quick", 16)'), "lacks one of the profiles"),
+        (RECORD.replace("endpoints=(EndpointSpec", "endpoints=() and (EndpointSpec"), "no endpoints"),
+    ],
+)  # fmt: skip
+def test_a_broken_package_is_named_and_stops_nobody(installed: Path, record: str, said: str) -> None:
+    package(installed, "clocks", "lateness", distribution="broken-clocks", record=record)
+    package(installed, "sundials", "shade")
+    assert [*registry.verifiers()] == [*VERIFIERS, "shade"]
+    assert "broken-clocks" in registry.faults()["lateness"]
+    with pytest.raises(BadPackage, match=re.escape(said)):
+        find("lateness")
+
+
+def test_own_subjects_bear_the_packages_name(installed: Path) -> None:
+    package(installed, "clocks", "lateness", scheme="lab")
+    with pytest.raises(BadPackage, match="must be named clocks:…, and lab:tower"):
+        find("lateness")
+
+
+def test_a_name_that_two_packages_offer_is_an_error_for_both(installed: Path) -> None:
+    package(installed, "clocks", "lateness", distribution="one-clock")
+    package(installed, "sundials", "lateness", distribution="other-clock")
+    with pytest.raises(BadPackage, match="offered by one-clock and other-clock: one of them has to be renamed"):
+        find("lateness")
+    assert [*registry.verifiers()] == [*VERIFIERS]
+
+
+def test_a_name_of_the_house_stays_with_the_house(installed: Path) -> None:
+    package(installed, "clocks", "entropy_gap", distribution="greedy-clocks")
+    assert find("entropy_gap") is ENTROPY_GAP
+    assert registry.verifiers()["entropy_gap"] is ENTROPY_GAP
+    assert "offered by greedy-clocks, and by stillholds itself" in registry.faults()["entropy_gap"]
+
+
+def test_commands_go_on_beside_a_broken_package(installed: Path) -> None:
+    package(installed, "clocks", "lateness", distribution="broken-clocks", record="raise RuntimeError('no spring')")
+    package(installed, "sundials", "shade")
+    path = str(installed)
+    store = installed / "library.db"
+    assert stillholds("init", store=store, PYTHONPATH=path).returncode == 0
+    done = stillholds("claims", store=store, PYTHONPATH=path)
+    assert (done.returncode, done.stderr.count("broken-clocks")) == (0, 0)
+    for options in ([], ["--json"]):
+        listed = stillholds("verifiers", "list", *options, PYTHONPATH=path)
+        assert listed.returncode == 0
+        assert "shade" in listed.stdout
+        assert "the package broken-clocks cannot be loaded: RuntimeError: no spring" in listed.stderr
+    shown = stillholds("verifiers", "show", "lateness", PYTHONPATH=path)
+    assert shown.returncode == 1
+    assert "broken-clocks" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+# --- certificates -------------------------------------------------------------------------------------------------------
+
+
+def write_certificate(code: Path, **changes: Any) -> None:
+    (code / "certificates").mkdir()
+    text = certificate_for(find("lateness"), **changes).model_dump_json()
+    (code / "certificates" / "lateness.json").write_text(text)
+
+
+def test_a_certificate_beside_the_code_makes_a_verifier_certified(installed: Path) -> None:
+    code = package(installed, "clocks", "lateness")
+    write_certificate(code)
+    said = present.verifier(find("lateness"))
+    assert said["status"] == "certified"
+    for level in ("false_holds", "false_refuted", "power", "coverage"):
+        assert said["certificate"][level].keys() == {"rate", "count", "n", "bound"}
+    assert said["certificate"]["end_to_end"]["as_planted"] == 12
+    json.dumps(said)
+
+
+@pytest.mark.parametrize("changes", [{"granted": False}, {"code_digest": "0" * 64}])
+def test_a_certificate_that_was_not_granted_or_is_for_other_code_does_not(
+    installed: Path, changes: dict[str, Any]
+) -> None:
+    write_certificate(package(installed, "clocks", "lateness"), **changes)
+    assert registry.status(find("lateness")) == "uncertified"
+    assert present.verifier(find("lateness"))["certificate"] is None
+
+
+def test_a_change_of_the_experiment_takes_the_certificate_away(installed: Path) -> None:
+    code = package(installed, "clocks", "lateness")
+    write_certificate(code)
+    assert registry.status(find("lateness")) == "certified"
+    edited(code / "experiment.py", lambda text: text.replace("2.0 +", "3.0 +"))
+    registry.certificate_of.cache_clear()
+    assert registry.status(find("lateness")) == "uncertified"
+
+
+def test_a_certificate_is_read_out_in_plain_sentences(installed: Path) -> None:
+    write_certificate(package(installed, "clocks", "lateness"))
+    parts = {part.title: part for part in sections(find("lateness"))}
+    rule, instrument, whole, made = parts["How often it is wrong"].lines
+    assert "2,000 simulated histories of 208 looks" in rule
+    assert (
+        "HOLDS falsely in 44 of 2,000 at worst (truth 1.25), at most 2.82 %" in rule
+    )  # where binom.cdf(44, 2000, p) = 0.05
+    assert "HOLDS falsely in 12 of 500" in instrument
+    assert "right in 470 of 500" in instrument
+    assert "made void: 1 of 200" in instrument
+    assert "12 of 12 complete runs came out as planted, so at most 22.1 %" in whole
+    assert "2026-11-20" in made
+    assert parts["Breaks that are caught"].lines[0] == "stopped clock: 59 of 59"
+    assert parts["Subjects of known truth"].lines[1] == (
+        "the truth is 2: `stillholds measure lateness --subject clocks:tower`"
+    )
+
+
+def test_without_a_certificate_nobody_pretends_to_know(installed: Path) -> None:
+    package(installed, "clocks", "lateness")
+    parts = {part.title: part for part in sections(find("lateness"))}
+    assert parts["How often it is wrong"].text.startswith("Nobody has measured that yet")
+    assert parts["Breaks that must be caught"].lines == ("stopped clock",)
+
+
 # --- the digest of the code ------------------------------------------------------------------------------------------
 
 
@@ -132,7 +362,7 @@ def test_listing_verifiers_loads_nothing_heavy() -> None:
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The package's files in a folder of their own, where the digest looks."""
     shutil.copytree(provenance.ROOT, tmp_path / "verifiers", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "ROOT", tmp_path / "verifiers")
+    monkeypatch.setattr(verifiers.__spec__, "origin", str(tmp_path / "verifiers" / "__init__.py"))
     return tmp_path / "verifiers"
 
 
@@ -159,16 +389,21 @@ def test_a_copy_of_the_code_has_the_digest_of_the_code(copy: Path, monkeypatch: 
         ("lab/training.py", lambda text: text.replace("steps: int = 600", "steps: int = 601")),
         ("lab/sampling.py", lambda text: text.replace("[:, 1:]", "[:, :-1]")),
         ("lab/frozen.py", lambda text: text.replace('DIGEST = "', 'DIGEST = "0')),
-        ("lab/new.py", None),
+        ("lab/story.py", lambda text: f"{text}\nfrom verifiers.lab import unheard_of\n"),
     ],
 )
-def test_a_change_of_the_code_changes_the_digest(file: str, change: Callable[[str], str] | None, copy: Path) -> None:
+def test_a_change_of_the_code_changes_the_digest(file: str, change: Callable[[str], str], copy: Path) -> None:
+    (copy / "lab" / "unheard_of.py").write_text("X = 1\n")
     before = provenance.code_digest(ENTROPY_GAP)
-    if change is None:
-        (copy / file).write_text("X = 1\n")
-    else:
-        edited(copy / file, change)
+    edited(copy / file, change)
     assert provenance.code_digest(ENTROPY_GAP) != before
+
+
+def test_a_module_that_the_experiment_does_not_import_does_not(copy: Path) -> None:
+    before = provenance.code_digest(ENTROPY_GAP)
+    (copy / "lab" / "unheard_of.py").write_text("X = 1\n")
+    edited(copy / "measurement.py", lambda text: f"{text}\nX = 1\n")  # carries numbers, cannot change one
+    assert provenance.code_digest(ENTROPY_GAP) == before
 
 
 @pytest.mark.parametrize("file", ["entropy_gap.py", "lab/story.py", "lab/model.py"])

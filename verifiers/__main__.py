@@ -1,5 +1,5 @@
 """`python -P -m verifiers`: a Request as one line of JSON on stdin; Progress, then Finished or Failure, as lines on
-stdout.
+stdout. With `--serve` one request after the other, each a line, each answered in this process before the next.
 
 The worker's child. It ends when its stdin ends: a killed parent cannot say goodbye.
 """
@@ -7,39 +7,59 @@ The worker's child. It ends when its stdin ends: a killed parent cannot say good
 import contextlib
 import importlib
 import os
+import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TextIO
+from functools import lru_cache
+from typing import NamedTuple, NoReturn, TextIO
 
 from pydantic import ValidationError
 
 from verifiers import provenance
 from verifiers.measurement import Event, Failure, Findings, Finished, Measurement, Progress, Provenance, Request
-from verifiers.registry import Verifier, find, find_subject
+from verifiers.records import Verifier
+from verifiers.registry import find_subject, runnable
 
 Experiment = Callable[[Request, Callable[[int, int, float], None]], Findings]
 
 
 def main() -> None:
-    """Answer one request."""
+    """Answer one request, or all that come."""
     out, sys.stdout = sys.stdout, sys.stderr  # a print in an experiment must not spoil the answer
+    if sys.argv[1:] == ["--serve"]:
+        _serve(out)
     request = Request.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
+    if not _answer(request, out):
+        raise SystemExit(1)
+
+
+def _serve(out: TextIO) -> NoReturn:
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_hear, args=(asked,), daemon=True).start()
+    while True:
+        _answer(Request.model_validate_json(asked.get()), out)
+
+
+def _answer(request: Request, out: TextIO) -> bool:
+    """Whether REQUEST gave a measurement."""
     limit_memory(request.memory_mb)
     try:
         _send(out, Finished(measurement=run(request, lambda event: _send(out, event))))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever an experiment does is an answer
         _send(out, Failure(reason=_reason(error)))
-        raise SystemExit(1) from error
+        return False
+    return True
 
 
 def run(request: Request, tell: Callable[[Event], None]) -> Measurement:
     """Run the experiment that REQUEST names; the clock is read here and nowhere below."""
-    verifier = find(request.verifier)
-    find_subject(request.subject, verifier)
+    verifier = runnable(request.verifier)
+    if str(request.subject) not in _tried_on(verifier):
+        find_subject(request.subject, verifier)
     started_at, wall = datetime.now(UTC), time.perf_counter()
     spent = 0.0
 
@@ -49,7 +69,7 @@ def run(request: Request, tell: Callable[[Event], None]) -> Measurement:
         tell(Progress(done=done, total=total, cpu_seconds=cpu_seconds))
 
     findings = load(verifier)(request, report)
-    revision, changed = provenance.commit()
+    origin = _origin(verifier.name)
     return Measurement(
         verifier=verifier.name,
         subject=request.subject,
@@ -58,10 +78,10 @@ def run(request: Request, tell: Callable[[Event], None]) -> Measurement:
         findings=findings,
         provenance=Provenance(
             version=verifier.version,
-            code_digest=provenance.code_digest(verifier),
-            commit=revision,
-            uncommitted_changes=changed,
-            packages=provenance.packages(),
+            code_digest=origin.code_digest,
+            commit=origin.commit,
+            uncommitted_changes=origin.uncommitted_changes,
+            packages=origin.packages,
             python=sys.version.split()[0],
             platform=provenance.machine(),
             device=request.device,
@@ -73,6 +93,26 @@ def run(request: Request, tell: Callable[[Event], None]) -> Measurement:
             cpu_seconds=round(spent, 3),
         ),
     )
+
+
+def _tried_on(verifier: Verifier) -> set[str]:
+    """Subjects that only a trial may ask for: no contract names them."""
+    trial = verifier.trial
+    return {*trial.planted, trial.true, trial.false} if trial else set()
+
+
+class _Origin(NamedTuple):
+    """What does not change while a process lives, for the code that it runs was loaded when it began."""
+
+    code_digest: str
+    commit: str | None
+    uncommitted_changes: bool | None
+    packages: dict[str, str]
+
+
+@lru_cache
+def _origin(name: str) -> _Origin:
+    return _Origin(provenance.code_digest(runnable(name)), *provenance.commit(), provenance.packages())
 
 
 def load(verifier: Verifier) -> Experiment:
@@ -103,6 +143,13 @@ def _reason(error: Exception) -> str:
         where = ".".join(map(str, first["loc"]))
         return f"the experiment returned something that is no measurement: {where}: {first['msg']} (got {first['input']!r})"
     return f"{type(error).__name__}: {error}"
+
+
+def _hear(asked: "queue.SimpleQueue[str]") -> None:
+    with open(0, encoding="utf-8", closefd=False) as said:  # not sys.stdin, as below
+        for line in said:
+            asked.put(line)
+    os._exit(0)
 
 
 def _end_with_stdin() -> None:

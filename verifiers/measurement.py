@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, T
 
 Scale = Literal["linear", "log"]
 Profile = Literal["smoke", "standard", "thorough"]
+ControlKind = Literal["positive", "negative", "gate"]
 
 
 class Value(BaseModel):
@@ -34,7 +35,12 @@ class SubjectRef(Value):
 
 
 class Request(Value):
-    """One run asked for: which verifier, on what, with which seed and settings, on how much of the machine."""
+    """One run asked for: which verifier, on what, with which seed and settings, on how much of the machine.
+
+    The last three serve whoever tries the instrument itself: `spread` is the standard deviation of planted units on
+    the scale of analysis (None is the verifier's own), `broken` names a way to break the instrument, and without
+    `controls` only the checks on the run's own units are made. No run in a ledger uses them.
+    """
 
     verifier: str
     subject: SubjectRef
@@ -48,6 +54,9 @@ class Request(Value):
     device: str = "cpu"
     cache: str
     memory_mb: Annotated[int, Field(ge=256)] | None = None
+    spread: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    broken: str | None = None
+    controls: bool = True
 
 
 class Endpoint(Value):
@@ -79,12 +88,12 @@ class Endpoint(Value):
 class Control(Value):
     """A known answer that the instrument has to give: passed when |estimate − target| ≤ margin.
 
-    `positive` controls plant an effect of known size, `negative` ones plant none. `passed` is None when the control
-    could not run; `reason` then says why.
+    `positive` controls plant an effect of known size, `negative` ones plant none; a `gate` asks whether training did
+    what the run rests on. `passed` is None when the control could not run; `reason` then says why.
     """
 
     name: str
-    kind: Literal["positive", "negative"]
+    kind: ControlKind
     passed: bool | None
     estimate: FiniteFloat | None
     target: FiniteFloat
@@ -96,7 +105,7 @@ class Control(Value):
     def within(
         cls,
         name: str,
-        kind: Literal["positive", "negative"],
+        kind: ControlKind,
         estimate: float,
         target: float,
         margin: float,
@@ -120,6 +129,24 @@ class Control(Value):
         )
 
 
+class Arm(Value):
+    """One line of a curve: points (unit, x, y), as analysed."""
+
+    name: str
+    points: tuple[tuple[int, FiniteFloat, FiniteFloat], ...]
+
+
+class Curve(Value):
+    """A quantity over another, in several arms: drawn, and never judged. `scale` and `null` are those of y."""
+
+    name: str
+    x: str
+    y: str
+    scale: Scale
+    null: FiniteFloat
+    arms: tuple[Arm, ...]
+
+
 class Findings(Value):
     """What an experiment hands back: endpoints, controls, and figures that are only for plots."""
 
@@ -128,6 +155,7 @@ class Findings(Value):
     controls: tuple[Control, ...]
     settings: dict[str, Any]
     series: dict[str, tuple[FiniteFloat | None, ...]] = {}
+    curves: tuple[Curve, ...] = ()
 
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint of that name.

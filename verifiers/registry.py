@@ -1,297 +1,191 @@
-"""The one table of verifiers and of what they can measure: plain records, so that listing them loads nothing heavy.
+"""Where verifiers, subjects and certificates are looked up. Listing them loads nothing heavy.
 
-Errors
-    VerifierError
-    ├── UnknownVerifier
-    ├── UnknownSubject
-    └── BadParameters
+The verifiers of the house stand in `verifiers.table`. Those of other packages are found through the entry-point group
+`stillholds.verifiers`: each entry point has the name of a verifier and leads to its record. A package that breaks this
+is named in `faults`, and nobody else notices.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, get_args
 
-from verifiers.measurement import Endpoint, Profile, Scale, SubjectRef
-
-Entry = TypeVar("Entry")
-
-
-class VerifierError(Exception):
-    """Something was asked of the verifiers that they do not know."""
-
-
-class UnknownVerifier(VerifierError):
-    """No verifier has that name."""
-
-
-class UnknownSubject(VerifierError):
-    """No subject has that name, or the verifier cannot measure it."""
-
-
-class BadParameters(VerifierError):
-    """A parameter is unknown or out of range."""
-
-
-@dataclass(frozen=True)
-class SubjectFacts:
-    """What kind of model a subject is: the words that a claim's regime is compared with."""
-
-    name: str
-    title: str
-    parameters: int
-    stage: str
-    domain: str
-
-
-@dataclass(frozen=True)
-class EndpointSpec:
-    """One quantity that a verifier measures; `noise_floor` and `cap` on the scale of analysis."""
-
-    name: str
-    quantity: str
-    meaning: str
-    scale: Scale
-    null: float
-    noise_floor: float
-    cap: tuple[float, float]
-
-    def filled(self, units: Iterable[float | str]) -> Endpoint:
-        """The endpoint with one value a unit; a string is the reason why a unit has none."""
-        units = list(units)
-        return Endpoint(
-            name=self.name,
-            quantity=self.quantity,
-            scale=self.scale,
-            null=self.null,
-            cap=self.cap,
-            noise_floor=self.noise_floor,
-            values=tuple(None if isinstance(value, str) else value for value in units),
-            missing={index: value for index, value in enumerate(units) if isinstance(value, str)},
-        )
-
-
-@dataclass(frozen=True)
-class ParameterSpec:
-    """A number that a contract may set."""
-
-    name: str
-    default: float
-    low: float
-    high: float
-    meaning: str
-    below: str | None = None  # a parameter that this one must lie below
-
-
-@dataclass(frozen=True)
-class ProfileSpec:
-    """How much a profile does; `cpu_seconds` is what it cost when last measured, on one core of two."""
-
-    units: int
-    cpu_seconds: float
-    says: str
-
-
-@dataclass(frozen=True)
-class Verifier:
-    """Everything that is known of a verifier without running it."""
-
-    name: str
-    version: str
-    entry: str  # "module:function"
-    question: str
-    measures: str
-    on: str
-    refuted_by: str
-    does_not_say: tuple[str, ...]
-    sources: tuple[str, ...]
-    unit: str
-    endpoints: tuple[EndpointSpec, ...]
-    parameters: tuple[ParameterSpec, ...]
-    subjects: tuple[str, ...]
-    profiles: Mapping[Profile, ProfileSpec]
-    default_contract: Mapping[str, Any]
-    status: Literal["uncertified", "certified"] = "uncertified"
-    controls: tuple[str, ...] = field(default=())
-
-    def endpoint(self, name: str) -> EndpointSpec:
-        """The endpoint of that name.
-
-        Raises:
-            BadParameters: when there is none.
-        """
-        return _pick({spec.name: spec for spec in self.endpoints}, name, f"endpoint of {self.name}", BadParameters)
-
-    def checked(self, parameters: Mapping[str, Any]) -> dict[str, float]:
-        """PARAMETERS with defaults filled in.
-
-        Raises:
-            BadParameters: when one is unknown, no number, or out of range.
-        """
-        specs = {spec.name: spec for spec in self.parameters}
-        checked = {name: spec.default for name, spec in specs.items()}
-        for name, value in parameters.items():
-            spec = _pick(specs, name, f"parameter of {self.name}", BadParameters)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not spec.low <= value <= spec.high:
-                raise BadParameters(
-                    f"{name} = {value!r}: give a number from {spec.low:g} to {spec.high:g} ({spec.meaning})"
-                )
-            checked[name] = float(value)
-        for spec in specs.values():
-            if spec.below and checked[spec.name] >= checked[spec.below]:
-                raise BadParameters(
-                    f"{spec.name} = {checked[spec.name]:g} must lie below {spec.below} = {checked[spec.below]:g}"
-                )
-        return checked
-
-
-_LOG_100 = 4.605170185988091
-_OWN = "at the stated own entropy"
-
-ENTROPY_GAP = Verifier(
-    name="entropy_gap",
-    version="0.1",
-    entry="verifiers.entropy_gap:measure",
-    question="Is a model surer of text it wrote itself than of text its twin wrote, once it has been post-trained?",
-    measures=(
-        "Two lineages are pretrained in one small world to near the best possible reader, then post-trained with reinforcement learning "
-        "until their own text is as sure as asked. Each writes texts, each reads both. The interaction ratio G says how much less sure the "
-        "models are on each other's text than on their own, with the difficulty of texts and the general sureness of models cancelled. The "
-        "primary endpoint is G after post-training divided by G before it."
-    ),
-    on=(
-        "lab:story, two-layer networks of 19 thousand parameters on synthetic topic stories of 20 tokens; worlds, networks, corpora and "
-        "samples are drawn anew for every unit."
-    ),
-    refuted_by="an interval of the primary endpoint that lies wholly below the smallest effect of interest that the contract names",
-    does_not_say=(
-        "anything about models of another size, or about natural language",
-        "that a model knows who wrote a text: a decoder sees tokens, never authors",
-        "that reinforcement learning is the cause: other ways of narrowing a distribution are not compared yet",
-        "how large the ratio is as such: it grows without bound as own entropy falls, so it is given at a stated own entropy",
-    ),
-    sources=("arXiv:2605.25459",),
-    unit="a fresh world with a fresh pair of lineages in it",
-    endpoints=(
-        EndpointSpec(
-            "interaction_did",
-            "interaction ratio, after over before post-training",
-            f"by how much post-training multiplies the interaction ratio, {_OWN}",
-            "log",
-            1.0,
-            0.005,
-            (-_LOG_100, _LOG_100),
-        ),
-        EndpointSpec(
-            "interaction_after",
-            "interaction ratio after post-training",
-            f"entropy on the twin's text over entropy on own text, {_OWN}, text difficulty and model sureness cancelled",
-            "log",
-            1.0,
-            0.005,
-            (-_LOG_100, _LOG_100),
-        ),
-        EndpointSpec(
-            "interaction_before",
-            "interaction ratio before post-training",
-            "the same contrast between the two pretrained twins",
-            "log",
-            1.0,
-            0.005,
-            (-_LOG_100, _LOG_100),
-        ),
-        EndpointSpec(
-            "row_ratio",
-            "row ratio after post-training",
-            f"entropy on the world's own text over entropy on own text, {_OWN}; a change of temperature moves it too",
-            "log",
-            1.0,
-            0.005,
-            (-_LOG_100, _LOG_100),
-        ),
-        EndpointSpec(
-            "absolute_gap",
-            "interaction gap after post-training, nats",
-            f"the interaction without logarithms: how many nats less sure on the twin's text, {_OWN}",
-            "linear",
-            0.0,
-            0.005,
-            (-3.2, 3.2),
-        ),
-        EndpointSpec(
-            "deeper_did",
-            "interaction ratio, after over before, at the deeper own entropy",
-            "the primary quantity once more, further down",
-            "log",
-            1.0,
-            0.005,
-            (-_LOG_100, _LOG_100),
-        ),
-        EndpointSpec(
-            "dose_contrast",
-            "interaction ratio at the deeper own entropy over the one at the stated own entropy",
-            "whether the gap is one size, or grows as own entropy falls",
-            "log",
-            1.0,
-            0.005,
-            (-_LOG_100, _LOG_100),
-        ),
-    ),
-    parameters=(
-        ParameterSpec("own_entropy", 0.45, 0.1, 1.2, "nats on own text at which lineages are compared"),
-        ParameterSpec("deeper_entropy", 0.30, 0.06, 1.1, "nats, the second and lower dose", below="own_entropy"),
-    ),
-    subjects=("lab:story",),
-    profiles={
-        "smoke": ProfileSpec(2, 20, "only that the pipeline works"),
-        "standard": ProfileSpec(12, 140, "what the contract asks"),
-        "thorough": ProfileSpec(24, 275, "the same with twice the units"),
-    },
-    default_contract={
-        "endpoint": "interaction_did",
-        "regions": {"holds": ">= 1.25", "weakened": "1.10 .. 1.25", "refuted": "< 1.10"},
-        "design_effect": 1.82,
-        "unit": {"per_run": 12, "first_look": 12},
-        "shelf_life_days": 30,
-        "regime": {
-            "stage": "post-trained with reinforcement learning",
-            "size": "1e4 .. 1e6",
-            "domain": "synthetic stories",
-        },
-        "does_not_say": "anything about models outside the laboratory",
-    },
-    controls=(
-        "replay identity: reading a text again gives the entropies of writing it, to 1e-5 nats (frozen models, and this run's own texts)",
-        "second sample, same weights: another sample of one frozen model is as sure as the first",
-        "pretrained twins: two frozen models of one world, before post-training, show no interaction",
-        "own surprise equals own entropy: texts are drawn from the very distribution that is read",
-        "surprise gate: two planted models, sharper on unsurprising text by a known amount, are found at their exact size",
-    ),
+from verifiers import certificate, provenance
+from verifiers.certificate import Break, Certificate, Rate, Truth
+from verifiers.measurement import Profile, SubjectRef
+from verifiers.records import (
+    BadPackage,
+    BadParameters,
+    EndpointSpec,
+    ParameterSpec,
+    ProfileSpec,
+    RefusedVerifier,
+    SubjectFacts,
+    Trial,
+    UnknownSubject,
+    UnknownVerifier,
+    Verifier,
+    VerifierError,
+    pick,
 )
+from verifiers.table import ENTROPY_GAP, SUBJECTS, VERIFIERS
 
-VERIFIERS: Mapping[str, Verifier] = {verifier.name: verifier for verifier in (ENTROPY_GAP,)}
+__all__ = [
+    "ENTROPY_GAP",
+    "SUBJECTS",
+    "VERIFIERS",
+    "BadPackage",
+    "BadParameters",
+    "Break",
+    "Certificate",
+    "EndpointSpec",
+    "ParameterSpec",
+    "ProfileSpec",
+    "Rate",
+    "RefusedVerifier",
+    "Status",
+    "SubjectFacts",
+    "Trial",
+    "Truth",
+    "UnknownSubject",
+    "UnknownVerifier",
+    "Verifier",
+    "VerifierError",
+    "certificate_of",
+    "check_break",
+    "faults",
+    "find",
+    "find_subject",
+    "runnable",
+    "status",
+    "subjects",
+    "verifiers",
+]
 
-SUBJECTS: Mapping[str, SubjectFacts] = {
-    facts.name: facts
-    for facts in (
-        SubjectFacts(
-            "lab:story",
-            "tiny networks on synthetic topic stories",
-            18_752,
-            "post-trained with reinforcement learning",
-            "synthetic stories",
-        ),
-    )
-}
+GROUP = "stillholds.verifiers"
+Status = Literal["certified", "uncertified", "refused"]
+
+# --- verifiers -------------------------------------------------------------------------------------------------------
 
 
 def find(name: str) -> Verifier:
-    """The verifier of that name.
+    """The verifier of that name. One of the house is found without loading any other package.
 
     Raises:
         UnknownVerifier: with the nearest names.
+        BadPackage: when a package offers it and its record cannot be used.
     """
-    return _pick(VERIFIERS, name, "verifier", UnknownVerifier)
+    if name in VERIFIERS:
+        return VERIFIERS[name]
+    if name in _offered():
+        return _loaded(name)
+    return pick(verifiers(), name, "verifier", UnknownVerifier)
+
+
+def runnable(name: str) -> Verifier:
+    """The verifier of that name, to run it.
+
+    Raises:
+        RefusedVerifier: when it stands in the table as an example of what cannot fail.
+    """
+    verifier = find(name)
+    if verifier.refused:
+        raise RefusedVerifier(f"the verifier {name} is refused and never run: {verifier.refused}")
+    return verifier
+
+
+def check_break(verifier: Verifier, name: str) -> None:
+    """Make sure that VERIFIER can be broken in that way.
+
+    Raises:
+        BadParameters: with the ways that there are.
+    """
+    trial = verifier.trial
+    known = (*trial.breaks, *trial.training_breaks) if trial else ()
+    pick({one: one for one in known}, name, f"break of {verifier.name}", BadParameters)
+
+
+def verifiers() -> dict[str, Verifier]:
+    """Every verifier that can be used here: those of the house, then those of other packages."""
+    return {**VERIFIERS, **{name: _loaded(name) for name in _offered() if name not in faults()}}
+
+
+@lru_cache
+def faults() -> Mapping[str, str]:
+    """What other packages offer and cannot be used, by name, and why."""
+    found: dict[str, str] = {}
+    for name in _offered():
+        try:
+            _loaded(name)
+        except BadPackage as error:
+            found[name] = str(error)
+    return found
+
+
+@lru_cache
+def _offered() -> Mapping[str, tuple[EntryPoint, ...]]:
+    """What installed packages offer, by name; none of it is loaded."""
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in entry_points(group=GROUP):
+        found[point.name] = (*found.get(point.name, ()), point)
+    return dict(sorted(found.items()))
+
+
+@lru_cache
+def _loaded(name: str) -> Verifier:
+    """The record that a package offers under NAME.
+
+    Raises:
+        BadPackage: with the distribution's name and what to mend.
+    """
+    points = _offered()[name]
+    by = " and ".join(sorted(_distribution(point) for point in points))
+    if len(points) > 1 or name in VERIFIERS:
+        others = by if len(points) > 1 else f"{by}, and by stillholds itself"
+        raise BadPackage(f"the verifier {name!r} is offered by {others}: one of them has to be renamed or removed")
+    try:
+        record = points[0].load()
+    except (Exception, SystemExit) as error:  # what a foreign package does when imported
+        said = f"{type(error).__name__}: {error}"
+        raise BadPackage(f"the verifier {name!r} of the package {by} cannot be loaded: {said}") from error
+    if wrong := _wrong_with(record, name):
+        raise BadPackage(f"the verifier {name!r} of the package {by} cannot be used: {wrong}")
+    checked: Verifier = record
+    return checked
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "an unknown package"
+
+
+def _wrong_with(record: object, name: str) -> str:
+    """Why a RECORD that another package offers as NAME cannot be used; empty when it can."""
+    if not isinstance(record, Verifier):
+        return f"its entry point leads to a {type(record).__name__}, not to a Verifier"
+    scheme = record.entry.partition(":")[0].partition(".")[0]
+    foreign = [facts.name for facts in record.own_subjects if not facts.name.startswith(f"{scheme}:")]
+    known = {*SUBJECTS, *(facts.name for facts in record.own_subjects)}
+    nameless = sorted({*record.subjects} - known)
+    checks = (
+        (record.name != name, f"its record says that it is called {record.name!r}"),
+        (not record.endpoints, "it measures nothing: its record has no endpoints"),
+        (
+            {*record.profiles} != {*get_args(Profile)},
+            "its record lacks one of the profiles smoke, standard and thorough",
+        ),
+        (bool(foreign), f"its own subjects must be named {scheme}:…, and {', '.join(foreign)} is not"),
+        (bool(nameless), f"nobody describes its subject {', '.join(nameless)}"),
+    )
+    return next((said for is_wrong, said in checks if is_wrong), "")
+
+
+# --- subjects --------------------------------------------------------------------------------------------------------
+
+
+def subjects() -> dict[str, SubjectFacts]:
+    """Every subject that is known here, by name."""
+    own = {facts.name: facts for verifier in verifiers().values() for facts in verifier.own_subjects}
+    return {**SUBJECTS, **own}
 
 
 def find_subject(subject: SubjectRef, verifier: Verifier) -> SubjectFacts:
@@ -300,17 +194,26 @@ def find_subject(subject: SubjectRef, verifier: Verifier) -> SubjectFacts:
     Raises:
         UnknownSubject: with what the verifier can measure.
     """
-    return _pick(
-        {name: SUBJECTS[name] for name in verifier.subjects},
-        str(subject),
-        f"subject of {verifier.name}",
-        UnknownSubject,
-    )
+    known = {**SUBJECTS, **{facts.name: facts for facts in verifier.own_subjects}}
+    measured = {name: known[name] for name in verifier.subjects}
+    return pick(measured, str(subject), f"subject of {verifier.name}", UnknownSubject)
 
 
-def _pick(table: Mapping[str, Entry], name: str, what: str, error: type[VerifierError]) -> Entry:
-    if name in table:
-        return table[name]
-    near = difflib.get_close_matches(name, table, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there is: {', '.join(table)}"
-    raise error(f"no {what} is called {name!r}; {hint}")
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+@lru_cache
+def certificate_of(name: str) -> Certificate | None:
+    """The granted certificate of the verifier of that name, if it is current: made with the very code that runs."""
+    verifier = find(name)
+    found = None if verifier.refused else certificate.read(verifier)
+    if found is None or not found.granted or found.code_digest != provenance.trial_digest(verifier):
+        return None
+    return found
+
+
+def status(verifier: Verifier) -> Status:
+    """Whether a verifier may be believed, must be shown as untried, or may not be run."""
+    if verifier.refused:
+        return "refused"
+    return "certified" if certificate_of(verifier.name) else "uncertified"
