@@ -5,12 +5,13 @@ standing. It reads what lies on the disk, not what the store would make of it, a
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from claims import ledger
+from claims.certified import covers
 from claims.contract import Contract
 from claims.history import fold, state_of
 from claims.ledger import START, ContractSet, Entry, RunStarted, VerdictGiven, digest_of_contract
@@ -19,6 +20,9 @@ from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, Measur
 from kb.store import Store
 from kb.stored import Row, stored
 from verifiers.measurement import Measurement, Value
+from verifiers.registry import Certificate
+
+Kind = TypeVar("Kind", Measurement, Certificate)
 
 
 class Problem(Value):
@@ -39,6 +43,13 @@ class Audit(Value):
     checkpoints: int
     head: str
     problems: tuple[Problem, ...]
+
+
+class _Kept(NamedTuple):
+    """What entries name by its digest."""
+
+    measurements: dict[str, Measurement]
+    certificates: dict[str, Certificate]
 
 
 class _Named(NamedTuple):
@@ -62,7 +73,7 @@ def audit(store: Store) -> Audit:
                 select(Claim.id, Entity.slug, Claim.documentary).join(Entity, col(Entity.id) == Claim.id)
             )
         }
-    measurements = dict(_measurements(records))
+    kept = _Kept(dict(_read(records, Measurement)), dict(_read(records, Certificate)))
     shown = {state.claim_id: state for state in states}
     chains: dict[str, list[LedgerEntry]] = defaultdict(list)
     for row in rows:
@@ -73,7 +84,7 @@ def audit(store: Store) -> Audit:
             problems.append(Problem(where=f"claim {claim_id}", what="it is gone, and its record is left"))
             continue
         entries, broken = _chain(claim.slug, chains.get(claim_id, []))
-        problems += broken or list(_verdict_problems(claim.slug, entries, measurements))
+        problems += broken or list(_verdict_problems(claim.slug, entries, kept))
         if not broken and not _agrees(shown.get(claim_id), claim_id, claim.documentary, entries):
             what = "the standing that is shown is not the one its entries give"
             problems.append(Problem(where=f"claim {claim.slug}", what=what))
@@ -102,12 +113,12 @@ def _rows(session: Session, table: type[Row], order: str) -> tuple[list[Row], li
 # --- measurements ----------------------------------------------------------------------------------------------------
 
 
-def _measurements(records: Iterable[MeasurementRecord]) -> Iterator[tuple[str, Measurement]]:
+def _read(records: Iterable[MeasurementRecord], kind: type[Kind]) -> Iterator[tuple[str, Kind]]:
     for row in records:
         try:
-            yield row.digest, Measurement.model_validate_json(row.body)
+            yield row.digest, kind.model_validate_json(row.body)
         except ValidationError:
-            continue  # whoever names it will miss it
+            continue  # of another kind; or spoilt, and whoever names it will miss it
 
 
 def _measurement_problems(records: Iterable[MeasurementRecord]) -> Iterator[Problem]:
@@ -145,7 +156,7 @@ def _link_problem(row: LedgerEntry, expected: int, previous: str) -> str:
         return "its text is not one of an entry"
 
 
-def _verdict_problems(name: str, entries: Sequence[Entry], measurements: dict[str, Measurement]) -> Iterator[Problem]:
+def _verdict_problems(name: str, entries: Sequence[Entry], kept: _Kept) -> Iterator[Problem]:
     """Recompute every contract's digest and every verdict, from what was written before it."""
     contracts: dict[str, Contract | None] = {}
     begun: set[str] = set()
@@ -156,7 +167,7 @@ def _verdict_problems(name: str, entries: Sequence[Entry], measurements: dict[st
         elif isinstance(entry.event, RunStarted):
             begun.add(entry.event.run)
         elif isinstance(entry.event, VerdictGiven):
-            wrong = _verdict_problem(entry.event, contracts, begun, measurements)
+            wrong = _verdict_problem(entry.event, contracts, begun, kept)
         if wrong:
             yield Problem(where=f"claim {name}, entry {entry.seq}", what=wrong)
 
@@ -171,16 +182,19 @@ def _contract_problem(event: ContractSet, contracts: dict[str, Contract | None])
     return "" if named else f"its contract is not the one that its digest {event.contract_digest[:12]} names"
 
 
-def _verdict_problem(
-    event: VerdictGiven, contracts: dict[str, Contract | None], begun: set[str], measurements: dict[str, Measurement]
-) -> str:
-    contract, measured = contracts.get(event.contract_digest), measurements.get(event.measurement_digest)
+def _verdict_problem(event: VerdictGiven, contracts: dict[str, Contract | None], begun: set[str], kept: _Kept) -> str:
+    contract, measured = contracts.get(event.contract_digest), kept.measurements.get(event.measurement_digest)
     if measured is None:
         return f"its measurement {event.measurement_digest[:12]} is missing"
     if contract is None or event.run not in begun:
         return "its run or its contract was never written before it"
+    if event.certificate is not None:
+        # Which one was current then is no question for today's code: a fact like the time, and kept in the library.
+        certificate = kept.certificates.get(event.certificate)
+        if certificate is None or not covers(certificate, contract, measured):
+            return f"the certificate {event.certificate[:12]} that it names is missing, or does not cover it"
     try:
-        wanted = given(contract, measured, event.measurement_digest, event.run, event.number)
+        wanted = given(contract, measured, event.measurement_digest, event.run, event.number, event.certificate)
     except (LookupError, ValueError):
         wanted = None  # this contract makes nothing of this measurement
     return "" if wanted == event else "its verdict is not what its contract makes of its measurement"

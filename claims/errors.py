@@ -2,6 +2,7 @@
 
 ClaimError
 ├── BadContract       a contract that cannot decide, with the field and what it takes
+├── CannotCertify     a verifier that cannot be tried, or a trial that broke off
 └── NoContract        the claim is not testable as it stands
 """
 
@@ -12,6 +13,10 @@ class ClaimError(Exception):
 
 class BadContract(ClaimError):
     """A contract that cannot decide."""
+
+
+class CannotCertify(ClaimError):
+    """No certificate can be made, whether granted or not."""
 
 
 class NoContract(ClaimError):

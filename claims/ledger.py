@@ -19,6 +19,7 @@ from claims.contract import Contract
 from claims.judge import Verdict
 from kb.models import Checkpoint, LedgerEntry, MeasurementRecord, new_id
 from verifiers.measurement import Measurement, Value
+from verifiers.registry import Certificate
 
 START = "0" * 64  # what the first entry of a chain has before it
 
@@ -191,9 +192,9 @@ def _digest_of_row(row: LedgerEntry | Checkpoint) -> str:
     return digest_of(row.model_dump(exclude={"digest"}) | {"at": row.at.astimezone(UTC).isoformat()})
 
 
-def keep(session: Session, measurement: Measurement) -> str:
-    """Keep a measurement under its digest, once, and return the digest."""
-    body = canonical(measurement.model_dump(mode="json"))
+def keep(session: Session, record: Measurement | Certificate) -> str:
+    """Keep a measurement, or the certificate that covers one, under its digest, once, and return the digest."""
+    body = canonical(record.model_dump(mode="json"))
     digest = hashlib.sha256(body.encode()).hexdigest()
     if session.get(MeasurementRecord, digest) is None:
         session.add(MeasurementRecord(digest=digest, body=body))

@@ -8,6 +8,7 @@ import psutil
 from sqlmodel import Session, select
 
 from claims import ledger
+from claims.certified import certificate_for
 from claims.contract import Contract
 from claims.errors import NoContract
 from claims.history import contracts, current_contract, refresh
@@ -15,8 +16,8 @@ from claims.judge import judge
 from claims.ledger import RunFailed, RunStarted, VerdictGiven, digest_of_contract
 from kb.models import LedgerEntry, Library, Run
 from kb.store import Store
-from verifiers.measurement import Failure, Measurement, Profile, Progress, Value
-from verifiers.registry import find
+from verifiers.measurement import Failure, Measurement, Profile, Progress, SubjectRef, Value
+from verifiers.registry import find, find_subject
 
 DIED = "its process ended without a word: it was killed, or the machine went down"
 
@@ -159,8 +160,11 @@ def units_drawn(job: Job) -> int:
 
 def expected_cpu_seconds(job: Job) -> float:
     """What a job will cost, by what its profile cost when last measured."""
-    profile = find(job.verifier).profiles[job.profile]
-    return profile.cpu_seconds * units_drawn(job) / profile.units
+    verifier = find(job.verifier)
+    profile = verifier.profiles[job.profile]
+    left_out = sum(spec.adds for spec in verifier.parameters if not job.parameters.get(spec.name, spec.default))
+    share = find_subject(SubjectRef.parse(job.subject), verifier).cost * (1 - left_out)
+    return profile.cpu_seconds * share * units_drawn(job) / profile.units
 
 
 def seed_of(library_id: str, stream: str, number: int) -> int:
@@ -213,7 +217,10 @@ def _ended(
         reason = outcome.reason
     else:
         try:
-            return given(_contract_at_start(session, claim_id, run), outcome, digest, run.id, run.number)
+            contract = _contract_at_start(session, claim_id, run)
+            covering = certificate_for(contract, outcome)
+            certificate = ledger.keep(session, covering) if covering else None
+            return given(contract, outcome, digest, run.id, run.number, certificate)
         except LookupError as error:
             reason = str(error)
     return RunFailed(run=run.id, number=run.number, subject=run.subject, profile=run.profile, reason=reason)
@@ -226,8 +233,10 @@ def _contract_at_start(session: Session, claim_id: str, run: Run) -> Contract:
     return contracts(chain)[next(event.contract_digest for event in events if event.run == run.id)]
 
 
-def given(contract: Contract, measured: Measurement, digest: str, run_id: str, number: int) -> VerdictGiven:
-    """The entry that this contract and this measurement make; the audit asks for it again.
+def given(
+    contract: Contract, measured: Measurement, digest: str, run_id: str, number: int, certificate: str | None
+) -> VerdictGiven:
+    """The entry that this contract, this measurement and the certificate of then make; the audit asks for it again.
 
     Raises:
         LookupError: when the measurement lacks the endpoint that the contract is about.
@@ -241,7 +250,7 @@ def given(contract: Contract, measured: Measurement, digest: str, run_id: str, n
         contract_digest=digest_of_contract(contract),
         verifier_code=measured.provenance.code_digest,
         measurement_digest=digest,
-        certificate=None,
+        certificate=certificate,
         units=primary.values,
         cap=primary.cap,
         noise_floor=primary.noise_floor,

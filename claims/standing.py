@@ -137,7 +137,7 @@ def _decide(
     if entering:
         return "OPEN", None, entering[0].reason
     if so_far:
-        said = f"{so_far[0].n} units so far, but {contract.verifier} has no certificate, so they decide nothing"
+        said = f"{so_far[0].n} units so far, but {contract.verifier} has no certificate that covers them, so they decide nothing"
         return "OPEN", None, said
     if outside:
         return "UNTESTED", None, "no run in its own regime"
@@ -153,10 +153,14 @@ def _contested(contract: Contract, entering: Sequence[SubjectReading], runs: Seq
 
 
 def newest_sample(subject: str, runs: Sequence[PastRun]) -> list[PastRun]:
-    """The runs that are evidence on SUBJECT since the verifier's code last changed."""
+    """The runs that are evidence on SUBJECT since the verifier's code last changed, or got or lost its certificate."""
     valid = [run for run in runs if run.subject == subject and run.counts]
-    newest = takewhile(lambda run: run.verifier_code == valid[-1].verifier_code, reversed(valid))
+    newest = takewhile(lambda run: _version(run) == _version(valid[-1]), reversed(valid))
     return list(newest)[::-1]
+
+
+def _version(run: PastRun) -> tuple[str, bool]:
+    return run.verifier_code, run.certified
 
 
 def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectReading:
@@ -170,7 +174,7 @@ def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectRe
     return SubjectReading(
         subject=subject,
         differences=differences(contract.regime, subject),
-        certified=bool(newest) and all(run.certified for run in newest),
+        certified=bool(newest) and newest[-1].certified,
         runs=len(newest),
         n=sum(len(run.units) for run in newest),
         word=reading.word if reading.word in DECIDED else "OPEN",

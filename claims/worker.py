@@ -3,7 +3,7 @@
 The child reads one Request, tells its progress line by line, and ends with a Measurement or a Failure. Whatever else
 it does (prints rubbish, dies, hangs, eats memory) is a Failure with a reason. `-P` keeps the user's folder off the
 child's import path: a `verifiers.py` that lies there must not run. The child watches its stdin and ends when this
-process does, even when that is killed.
+process does, even when that is killed. A child that serves answers one Request after the other.
 """
 
 import contextlib
@@ -15,11 +15,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import platformdirs
+import psutil
 from pydantic import ValidationError
 
 from verifiers.measurement import EVENT, Event, Failure, Finished, Measurement, Progress, Request
@@ -39,9 +40,55 @@ def measure(
     is_cancelled: Callable[[], bool],
 ) -> Measurement | Failure:
     """Run REQUEST to its end; IS_CANCELLED is asked about once a second and ends it early."""
-    child = Child(request)
+    child = Child(CHILD)
     try:
-        for event in child.events(time.monotonic() + wall_seconds, is_cancelled):
+        return child.answer(request, wall_seconds, on_progress, is_cancelled)
+    finally:
+        child.end()
+
+
+def serving(threads: int = 1) -> "Child":
+    """A child that answers one request after the other, each in the process that it is: planted subjects take less
+    time than starting a process does. One that did not answer in time is of no more use.
+    """
+    return Child((*CHILD, "--serve"), threads)
+
+
+class Child:
+    """A verifier's process, and threads that listen to it so that its pipes never fill."""
+
+    def __init__(self, command: Sequence[str], threads: int = 1) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # a group of its own, so that its own children end with it
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._last_words: deque[str] = deque(maxlen=50)
+        self._overhearing = threading.Thread(target=self._overhear, daemon=True)
+        self._overhearing.start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+
+    def answer(
+        self,
+        request: Request,
+        wall_seconds: float,
+        on_progress: Callable[[Progress], None],
+        is_cancelled: Callable[[], bool],
+    ) -> Measurement | Failure:
+        """Ask for REQUEST and wait for what comes of it."""
+        deadline = time.monotonic() + wall_seconds
+        with contextlib.suppress(BrokenPipeError):  # it died at once; `events` says why
+            self._stdin.write(request.model_dump_json() + "\n")
+            self._stdin.flush()  # and left open: its end tells the child that this process has ended
+        for event in self.events(deadline, is_cancelled):
             match event:
                 case Progress():
                     on_progress(event)
@@ -50,34 +97,6 @@ def measure(
                 case Failure():
                     return event
         return Failure(reason=f"it took longer than the {wall_seconds:g} s that its contract allows, and was stopped")
-    finally:
-        child.end()
-
-
-class Child:
-    """A verifier's process, and threads that listen to it so that its pipes never fill."""
-
-    def __init__(self, request: Request) -> None:
-        self._process = subprocess.Popen(
-            CHILD,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,  # a group of its own, so that its own children end with it
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._last_words: deque[str] = deque(maxlen=50)
-        self._overhearing = threading.Thread(target=self._overhear, daemon=True)
-        self._overhearing.start()
-        self._listening = threading.Thread(target=self._listen, daemon=True)
-        self._listening.start()
-        with contextlib.suppress(BrokenPipeError):  # it died at once; `events` says why
-            self._stdin.write(request.model_dump_json() + "\n")
-            self._stdin.flush()  # and left open: its end tells the child that this process has ended
 
     def events(self, deadline: float, is_cancelled: Callable[[], bool]) -> Iterator[Event]:
         """What the child says, until it has said all or the monotonic clock reaches DEADLINE."""
@@ -90,6 +109,14 @@ class Child:
             except queue.Empty:
                 if self._has_ended():
                     yield self._died()
+
+    def cpu_seconds(self) -> float:
+        """What the child has used so far, with those of its own children that have ended; 0 once it is gone."""
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return times.user + times.system + times.children_user + times.children_system
 
     def end(self) -> None:
         """Leave nothing behind: neither the child nor any process that it started."""

@@ -58,9 +58,9 @@ def _slugs(incomplete: str) -> list[str]:
 
 
 def _verifier_names(incomplete: str) -> list[str]:
-    from verifiers.registry import VERIFIERS
+    from verifiers.registry import verifiers
 
-    return [name for name in VERIFIERS if name.startswith(incomplete)]
+    return [name for name in verifiers() if name.startswith(incomplete)]
 
 
 StoreOption = Annotated[
@@ -233,9 +233,10 @@ def stats(store: StoreOption = None, as_json: JsonOption = False) -> None:
 def verifiers_list(as_json: JsonOption = False) -> None:
     """List the verifiers."""
     from stillholds import console, present
-    from verifiers.registry import VERIFIERS
+    from verifiers.registry import verifiers
 
-    _answer([present.verifier(one) for one in VERIFIERS.values()], as_json, lambda _: console.verifiers())
+    console.faults()
+    _answer([present.verifier(one) for one in verifiers().values()], as_json, lambda _: console.verifiers())
 
 
 @verifiers_app.command("show")
@@ -294,6 +295,18 @@ def measure(
         typer.Option(min=0, max=2**53 - 1, help="The same seed gives the same bits. Default: a new one, printed."),
     ] = None,
     profile: ProfileOption = "standard",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="In place of the verifier's own contract; may be repeated."),
+    ] = None,
+    broken: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BREAK",
+            help="Break the instrument in a named way, to see its controls catch it.",
+            show_default=False,
+        ),
+    ] = None,
     processes: ProcessesOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -302,11 +315,31 @@ def measure(
     from stillholds import console, options, present
 
     means = _means(processes)
-    job, contract = measuring.plan(verifier, subject, options.profile(profile))
+    job, contract = measuring.plan(verifier, subject, options.profile(profile), options.parameters(parameter or []))
     with console.watching([job], means.processes) as watcher:
-        outcome = measuring.measure(job, contract, options.seed(seed), means, watcher)
+        outcome = measuring.measure(job, contract, options.seed(seed), means, watcher, broken)
     _answer(present.outcome(outcome), as_json, lambda _: console.outcomes([outcome]))
     _end_by([outcome], frozenset())
+
+
+@app.command()
+def certify(
+    verifier: Annotated[str, typer.Argument(help="The name of a verifier.", autocompletion=_verifier_names)],
+    processes: ProcessesOption = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away what an earlier, unfinished attempt has kept.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find out how often a verifier is wrong, and write its certificate beside its code, granted or not (an hour or two)."""
+    from claims import trial
+    from stillholds import certifying
+
+    with certifying.progress() as report:
+        found = trial.certify(verifier, _means(processes), report, restart=restart)
+    _answer(found.model_dump(mode="json"), as_json, lambda _: certifying.summary(found))
+    if not found.granted:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()

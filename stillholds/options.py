@@ -36,6 +36,18 @@ def filters(kinds: Sequence[str], since: str | None, until: str | None, standing
     )
 
 
+def parameters(said: Sequence[str]) -> dict[str, float]:
+    """The numbers of --parameter NAME=VALUE."""
+    found = {}
+    for part in said:
+        name, _, value = part.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"{part!r} is no NAME=NUMBER", param_hint="--parameter") from error
+    return found
+
+
 def seed(given: int | None) -> int:
     """The seed that was given, or a new one."""
     return secrets.randbelow(2**52) if given is None else given

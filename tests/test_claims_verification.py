@@ -163,7 +163,7 @@ def test_the_child_is_asked_for_what_the_contract_and_the_run_say(
     asked = json.loads((tmp_path / "asked").read_text())
     started = next(event for event in events(store, "another-dose") if isinstance(event, RunStarted))
     assert asked["seed"] == started.seed
-    assert asked["parameters"] == {"own_entropy": 0.6, "deeper_entropy": 0.3} == started.parameters
+    assert asked["parameters"] == {"own_entropy": 0.6, "deeper_entropy": 0.3, "rivals": 1} == started.parameters
     assert (asked["verifier"], asked["profile"], asked["units"]) == ("entropy_gap", "standard", 8)
     assert asked["subject"] == {"scheme": "lab", "locator": "story"}
     assert asked["memory_mb"] == 4096

@@ -102,7 +102,7 @@ def test_every_claim_is_listed_with_its_standing(store: Path) -> None:
     rows = answer("claims", store=store)
     assert all(row["standing"] == "UNTESTED" for row in rows)
     assert {row["slug"] for row in rows} == {path.stem for path in (EXAMPLES / "claims").glob("*.md")}
-    assert sum(row["verifier"] == "entropy_gap" for row in rows) == 6
+    assert sum(row["verifier"] == "entropy_gap" for row in rows) == 11
 
 
 def test_an_unknown_slug_is_answered_with_the_nearest(store: Path) -> None:
@@ -165,10 +165,10 @@ def test_some_refused_pages_give_their_own_exit_code(tmp_path: Path) -> None:
 
 
 def test_verifiers_are_listed_with_what_they_do_not_say() -> None:
-    (one,) = answer("verifiers", "list")
+    one, refused = answer("verifiers", "list")
     assert one["name"] == "entropy_gap"
-    assert one["status"] == "uncertified"
-    assert one["certificate"] is None
+    assert one["status"] == ("certified" if one["certificate"] else "uncertified")
+    assert refused["status"] == "refused"
     assert one["does_not_say"]
     assert answer("verifiers", "show", "entropy_gap") == one
 
@@ -207,11 +207,11 @@ def test_claims_that_share_a_measurement_are_verified_by_one_run(tmp_path: Path)
     said = stillholds("verify", "--all", "--profile", "smoke", "--fail-on", "inconclusive", "--json", store=path)
     assert said.returncode == ExitCode.GATE, said.stderr
     outcomes = json.loads(said.stdout)
-    assert len(outcomes) == 6
-    assert len({outcome["run"] for outcome in outcomes}) == 1
+    assert len(outcomes) == 11
+    assert len({outcome["run"] for outcome in outcomes}) == 2  # with rivals, and without
     assert "CPU-minutes" in said.stderr
     counts = answer("stats", store=path)
-    assert (counts["runs"], counts["verdicts"]) == (1, 6)
+    assert (counts["runs"], counts["verdicts"]) == (2, 11)
     assert answer("audit", store=path)["problems"] == []
     one = answer("verify", "lower-on-own-text", "--profile", "smoke", store=path)
     assert one.keys() >= OUTCOME  # one claim that was named: its outcome itself, no list

@@ -1,0 +1,32 @@
+"""Which certificate a run is covered by: a fact of the time when it was made, written into the ledger and kept there."""
+
+from claims.contract import Contract
+from verifiers import certificate, provenance
+from verifiers.measurement import Measurement
+from verifiers.registry import Certificate, find
+
+
+def certificate_for(contract: Contract, measured: Measurement) -> Certificate | None:
+    """The certificate that is current and covers MEASURED as CONTRACT judges it.
+
+    Read from the disk each time, for a server may live longer than the code that it began with.
+    """
+    verifier = find(measured.verifier)
+    found = certificate.read(verifier)
+    if found is None or found.code_digest != provenance.trial_digest(verifier):
+        return None
+    return found if covers(found, contract, measured) else None
+
+
+def covers(found: Certificate, contract: Contract, measured: Measurement) -> bool:
+    """Whether the run was made with the very code that was tried, on the quantity that was tried, and is judged at the
+    same level and in samples that are not looked at earlier.
+    """
+    tried = found.contract
+    return (
+        found.granted
+        and (found.verifier, found.verifier_code) == (measured.verifier, measured.provenance.code_digest)
+        and (tried["endpoint"], tried["level"]) == (contract.endpoint, contract.level)
+        and tried["parameters"].items() <= contract.parameters.items()
+        and found.m <= contract.unit.first_look
+    )
