@@ -14,11 +14,10 @@ from claims.regime import count
 from claims.standing import SubjectReading
 from kb import read
 from kb.read import View
-from stillholds.views import charts, cite, frame, marks, prose
+from stillholds.views import charts, cite, curves, frame, instrument, marks, prose
 from stillholds.views.lists import mark_of_run
 from stillholds.words import Mark, between, day, fresh_mark, mark, scale_mark, seconds, sentence, with_interval
-from verifiers.measurement import Measurement
-from verifiers.registry import VERIFIERS
+from verifiers.measurement import Curve, Measurement
 
 PATIENCE = 20  # seconds between the button and the first sign of the run
 
@@ -40,6 +39,8 @@ def page() -> None:
         if record.history.contract is not None:
             _contract(record.history.contract, record)
         _controls(record)
+        if record.history.contract is not None:
+            instrument.section(record.history.contract)
 
 
 def _load() -> tuple[View, Record]:
@@ -77,15 +78,7 @@ def _facts(record: Record) -> str:
         said = sentence(record.freshness.reason) + until
         facts.append(("Freshness", fresh, said))
     if record.history.contract:
-        verifier = VERIFIERS[record.history.contract.verifier]
-        certified = verifier.status == "certified"
-        word = Mark("", "holds" if certified else "uncertified", "ink", verifier.status.capitalize())
-        said = (
-            ""
-            if certified
-            else f"{verifier.name} {verifier.version} has no certificate yet; nothing here enters a standing."
-        )
-        facts.append(("Instrument", marks.html(word, big=True), said))
+        facts.append(instrument.fact(record.history.contract))
     return (
         "<dl class='facts'>"
         + "".join(f"<div><dt>{name}</dt><dd>{shown}<p>{escape(said)}</p></dd></div>" for name, shown, said in facts)
@@ -158,8 +151,9 @@ def drawn(record: Record, palette: charts.Palette) -> list[charts.Plot]:
             contract, shown, [contract.shown(value) for value in newest if value is not None], axis, palette
         )
     ]
-    quantity = next(spec for spec in VERIFIERS[contract.verifier].endpoints if spec.name == contract.endpoint).quantity
     if reading:
+        endpoint = instrument.endpoint_of(contract)
+        quantity = endpoint.quantity if endpoint else contract.endpoint
         scale = "log scale; " if contract.scale == "log" else ""
         plots.append(
             charts.sequence(contract, reading, axis, palette, f"{quantity}, {scale}{contract.null:g} = no effect")
@@ -187,11 +181,26 @@ def _chosen_run(record: Record) -> None:
     line = next((line for line in with_numbers if line.run == asked), with_numbers[0] if with_numbers else None)
     if line is None or line.verdict is None:
         return
+    with frame.store().reading() as session:
+        measured = ledger.measurement(session, line.measurement_digest or "")
+    for curve in measured.findings.curves:
+        _curve(curve, line)
     with st.expander(f"Run {line.number} in numbers", expanded=asked is not None):
         frame.html(_numbers(line.verdict))
-        with frame.store().reading() as session:
-            measured = ledger.measurement(session, line.measurement_digest or "")
         frame.html(_provenance(measured, line))
+
+
+def _curve(curve: Curve, line: RunLine) -> None:
+    """A quantity over another in the chosen run, drawn and never judged."""
+    palette = charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+    frame.html(
+        frame.heading(
+            sentence(curve.name).rstrip("."),
+            f"run {line.number}; thin: a unit, thick: the mean; line at {curve.null:g}: no effect",
+        )
+    )
+    drawing = charts.house(curves.curve(curve, palette), palette)
+    st.altair_chart(drawing, theme=None, width="stretch", alt=curves.in_words(curve))
 
 
 def _numbers(verdict: Verdict) -> str:
@@ -204,9 +213,12 @@ def _numbers(verdict: Verdict) -> str:
             f"{one.null:g}",
         ]
         for one in verdict.endpoints
+        if one.n or one.primary
     ]
+    absent = sum(not one.n and not one.primary for one in verdict.endpoints)
+    below = "The first decides; the others are shown." + (f" Not measured here: {absent} others." if absent else "")
     return f"<p>{escape(verdict.reason)}.</p>" + frame.table(
-        ["Quantity", "Estimate [interval]", "Level", "Units", "Null"], rows, "The first decides; the others are shown."
+        ["Quantity", "Estimate [interval]", "Level", "Units", "Null"], rows, below
     )
 
 
@@ -278,12 +290,12 @@ def _leaning(view: View) -> None:
 
 
 def _actions(view: View, record: Record) -> None:
-    if record.history.contract is None:
+    verifier = instrument.verifier_of(record.history.contract) if record.history.contract else None
+    if verifier is None:
         return
     if record.going is not None or _starting(view):
         _live(view.card.id)
         return
-    profile = VERIFIERS[record.history.contract.verifier].profiles["standard"]
     run, save = st.columns(2)
     word = "Run again" if record.runs else "Run it now"
     if run.button(word, type="primary", width="stretch", disabled=frame.is_read_only()):
@@ -292,7 +304,10 @@ def _actions(view: View, record: Record) -> None:
         st.rerun()
     if save.button("Cite", width="stretch", disabled=not record.runs):
         cite.dialog(view, record)
-    cost = f"{profile.units} fresh units, about {seconds(profile.cpu_seconds / 2)} on two cores."
+    with frame.store().reading() as session:
+        jobs = runs.jobs_for(session, [view.card.id], "standard")
+    spent = sum(map(runs.expected_cpu_seconds, jobs))
+    cost = f"{sum(map(runs.units_drawn, jobs))} fresh units, about {seconds(spent / 2)} on two cores."
     frame.html(
         f"<p class='sh-small sh-soft'>{'The app runs read-only. ' if frame.is_read_only() else ''}{escape(cost)}</p>"
     )
@@ -349,16 +364,17 @@ def _contract(contract: Contract, record: Record) -> None:
         "refuted": ("refuted", "refuted", "Refuted"),
     }
     rows = [[marks.html(Mark("", *looks[name])), escape(str(span))] for name, span in contract.regions.in_order()]
-    verifier = VERIFIERS[contract.verifier]
+    verifier, endpoint = instrument.verifier_of(contract), instrument.endpoint_of(contract)
     sizes = contract.regime.size
     size = " to ".join(count(bound) for bound in (sizes.low, sizes.high) if bound) + (
         " or more" if sizes.high is None else ""
     )
+    units = f"{contract.unit.per_run} a run, {contract.unit.first_look} at the first look"
     rows += [
         [f"<span class='sh-soft'>{name}</span>", escape(said)]
         for name, said in (
-            ("Quantity", next(spec.meaning for spec in verifier.endpoints if spec.name == contract.endpoint)),
-            ("Unit", f"{verifier.unit}; {contract.unit.per_run} a run, {contract.unit.first_look} at the first look"),
+            ("Quantity", endpoint.meaning if endpoint else contract.endpoint),
+            ("Unit", f"{verifier.unit}; {units}" if verifier else units),
             ("Measured by", f"{contract.verifier} on {', '.join(contract.subjects)}"),
             ("With", ", ".join(f"{name} {value:g}" for name, value in contract.parameters.items())),
             ("Speaks of", f"{contract.regime.stage}, {contract.regime.domain}, {size} parameters"),
@@ -367,6 +383,7 @@ def _contract(contract: Contract, record: Record) -> None:
             ("Shelf life", f"{contract.shelf_life_days} days"),
             ("Does not say", contract.does_not_say),
         )
+        if said
     ]
     frame.html(
         frame.heading("Contract", f"version {record.history.contract_version}{since}") + frame.table(["", ""], rows)

@@ -5,13 +5,12 @@ from html import escape
 
 import streamlit as st
 
-from claims import overview
+from claims import overview, runs
 from claims.overview import Record, Row
 from stillholds.views import frame, legend, marks
 from stillholds.views.lists import card_of, mark_of_run
 from stillholds.views.spark import spark
 from stillholds.words import Mark, fresh_mark, mark, marks_of, seconds, with_interval
-from verifiers.registry import VERIFIERS
 
 DECIDED = ("HOLDS", "WEAKENED", "REFUTED", "CONTESTED")
 MOST_GLYPHS = 200
@@ -117,7 +116,9 @@ def _tested(row: Row, record: Record) -> list[str]:
 def due(rows: Sequence[Row]) -> None:
     """What is not fresh, why, and what testing all of it would cost."""
     waiting = [row for row in rows if row.freshness and row.freshness.word != "FRESH"]
-    cost = sum(VERIFIERS[name].profiles["standard"].cpu_seconds for name in {row.verifier for row in waiting} if name)
+    with frame.store().reading() as session:
+        jobs = runs.jobs_for(session, [row.id for row in waiting], "standard")
+    cost = sum(map(runs.expected_cpu_seconds, jobs))
     entries = []
     for row in waiting:
         if row.freshness:
