@@ -101,35 +101,34 @@ def counted(contract: Contract, asked: Asked, runs: Sequence[Tried]) -> Truth:
 def bank_of(complete: Mapping[str, Sequence[Tried]], endpoint: EndpointSpec, spread: float = 0.0) -> tuple[Bank, Units]:
     """The bank, and units as they are drawn from it, with SPREAD where the bank's own is less.
 
-    Units are centred by subject, for only their spread is of use. Runs that are VOID and units without a value are
-    left out. `sd` pools the squares about the means of the subjects (n − 2 degrees of freedom); `skewness` is the one
-    furthest from 0 of both subjects and of all units.
+    Only the spread and the shape of units are of use. `sd` is that of the subject whose units vary more; for shape and
+    for what units of a run share, units are centred and scaled by subject, so that each counts alike. Runs that are
+    VOID and units without a value are left out.
 
     Raises:
         CannotCertify: when there is too little to draw from.
     """
-    centred: list[list[list[float]]] = []  # by subject and run
+    scaled: list[list[float]] = []  # by run
+    sd = 0.0
     for subject, runs in complete.items():
         values = [[unit for unit in run.units if unit is not None] for run in runs if run.word != "VOID"]
-        values = [units for units in values if units]
-        if sum(map(len, values)) < 3:
+        every = [unit for units in values for unit in units]
+        if len(every) < 3:
             raise CannotCertify(f"the complete runs on {subject} gave no units to draw from; {_said(runs)}")
-        centre = stats.mean([unit for units in values for unit in units])
-        centred.append([[unit - centre for unit in units] for units in values])
-    groups = [[unit for units in runs for unit in units] for runs in centred]
-    units = tuple(unit for group in groups for unit in group)
-    sd = math.sqrt(math.fsum(unit**2 for unit in units) / (len(units) - len(groups)))
-    try:
-        bank = Bank(
-            n=len(units),
-            sd=sd,
-            drawn_sd=max(sd, spread),
-            skewness=max((stats.skewness(group) for group in (*groups, units)), key=abs),
-            run_share=stats.shared_variance([units for runs in centred for units in runs]),
-        )
-    except ValueError as error:
-        raise CannotCertify(f"the units of the complete runs have no spread to draw with: {error}") from error
-    return bank, Units(units, max(sd, spread), bank.run_share, endpoint.cap, endpoint.noise_floor)
+        centre, own = stats.mean(every), stats.standard_deviation(every)
+        if own == 0:
+            raise CannotCertify(f"the units of the complete runs on {subject} have no spread to draw with")
+        scaled += [[(unit - centre) / own for unit in units] for units in values if units]
+        sd = max(sd, own)
+    shape = tuple(unit for units in scaled for unit in units)
+    bank = Bank(
+        n=len(shape),
+        sd=sd,
+        drawn_sd=max(sd, spread),
+        skewness=stats.skewness(shape),
+        run_share=stats.shared_variance(scaled),
+    )
+    return bank, Units(shape, max(sd, spread), bank.run_share, endpoint.cap, endpoint.noise_floor)
 
 
 def _said(runs: Sequence[Tried]) -> str:

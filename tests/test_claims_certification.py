@@ -258,17 +258,19 @@ def test_words_errors_and_coverage_are_counted_apart() -> None:
 SPEC = find("entropy_gap").endpoint("interaction_did")
 
 
-def test_the_bank_pools_units_around_the_means_of_their_subjects() -> None:
+def test_the_bank_has_the_larger_spread_and_the_shape_of_units_scaled_by_subject() -> None:
     complete = {
         "t": [ran("HOLDS", [1.0, 2.0]), ran("HOLDS", [3.0, 4.0, None]), ran("VOID", [99.0, -99.0])],
         "f": [ran("REFUTED", [0.0, 0.0]), ran("REFUTED", [0.0, 4.0])],
     }
     bank, units = certification.bank_of(complete, SPEC)
-    assert bank.n == 8
-    assert bank.sd == pytest.approx(math.sqrt((2.25 + 0.25 + 0.25 + 2.25 + 3 * 1 + 9) / 6))
-    assert bank.skewness == pytest.approx(2.0)  # of 0, 0, 0, 4, the more skewed subject
-    assert sorted(units.shape) == [-1.5, -1.0, -1.0, -1.0, -0.5, 0.5, 1.5, 3.0]
-    assert bank.run_share == pytest.approx(stats.shared_variance([[-1.5, -0.5], [0.5, 1.5], [-1.0, -1.0], [-1.0, 3.0]]))
+    small, large = math.sqrt(5 / 3), 2.0  # standard deviations of 1, 2, 3, 4 and of 0, 0, 0, 4
+    scaled = [[-1.5 / small, -0.5 / small], [0.5 / small, 1.5 / small], [-1.0 / large] * 2, [-1.0 / large, 3.0 / large]]
+    every = [unit for run in scaled for unit in run]
+    assert (bank.n, bank.sd) == (8, pytest.approx(large))
+    assert sorted(units.shape) == pytest.approx(sorted(every))
+    assert bank.skewness == pytest.approx(stats.skewness(every))
+    assert bank.run_share == pytest.approx(stats.shared_variance(scaled))
     assert (units.sd, units.run_share, units.cap, units.noise_floor) == (bank.sd, bank.run_share, SPEC.cap, 0.005)
     wider = certification.bank_of(complete, SPEC, spread=9.0)
     assert (wider[0].sd, wider[0].drawn_sd, wider[1].sd) == (bank.sd, 9.0, 9.0)

@@ -85,7 +85,7 @@ def run(request: Request, tell: Callable[[Event], None]) -> Measurement:
             python=sys.version.split()[0],
             platform=provenance.machine(),
             device=request.device,
-            threads_per_process=1,
+            threads_per_process=provenance.threads(),
             processes=request.processes,
             seed=request.seed,
             started_at=started_at,

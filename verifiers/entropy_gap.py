@@ -36,6 +36,7 @@ from verifiers.lab.recipes import RECIPES, SHAPE, Lineage, Name, Recipe, Stage, 
 from verifiers.lab.sampling import LanguageModel, read
 from verifiers.lab.training import Pretraining
 from verifiers.measurement import Arm, Control, Curve, Findings, Request
+from verifiers.records import BadParameters
 from verifiers.registry import find
 
 FLOOR = 0.05  # nats: below it the ratio of two samples of the same weights is itself unstable, and no ratio is given
@@ -107,6 +108,8 @@ def _controls_or_unit(
     request: Request, settings: Settings, folder: Path, index: int | None
 ) -> "Unit | tuple[Control, ...]":
     instrument = {**BREAKS, **VARIATIONS}.get(request.broken or "", HEALTHY)
+    if instrument is HEALTHY and request.broken not in {None, *gates.BREAKS}:
+        raise BadParameters(f"the instrument cannot be broken by {request.broken!r}")
     if index is None:
         return controls.of_the_instrument(stream("entropy_gap", request.seed, "controls"), instrument)
     name = ("entropy_gap", request.seed, "unit", index)
@@ -161,9 +164,12 @@ def lab_unit(name: Name, settings: Settings, folder: Path, instrument: Instrumen
     if settings.rivals:
         for rival, reading in rival_readings(world, name, twins, settings, folder, look):
             did = reading.log_interaction - readings["before"].log_interaction
-            curve[rival] = [(reading.own, did)]
             matched = rivals.at(curve["this"], reading.own)
-            values |= {f"{rival}_did": did, f"over_{rival}": DEEPER if matched is None else matched - did}
+            if reading.own < FLOOR:
+                values |= {f"{rival}_did": too_low(reading), f"over_{rival}": too_low(reading)}
+            else:
+                curve[rival] = [(reading.own, did)]
+                values |= {f"{rival}_did": did, f"over_{rival}": DEEPER if matched is None else matched - did}
     gated = gates.of_twins(world, twins, own, chance)
     return Unit(values, series_of(readings, settings, gated), curve, max(x.replay for x in readings.values()), gated)
 
@@ -198,7 +204,7 @@ def contrasts(readings: Readings, settings: Settings) -> dict[str, float | str]:
         if reading is None:
             return f"a lineage did not come down to an own entropy of {dose:g} nats"
         if reading.own < FLOOR:
-            return f"own entropy {reading.own:.3f} nats lies below the floor of {FLOOR:g} nats"
+            return too_low(reading)
         return value(reading)
 
     own, deeper = settings.own_entropy, settings.deeper_entropy
@@ -214,6 +220,11 @@ def contrasts(readings: Readings, settings: Settings) -> dict[str, float | str]:
         if isinstance(did, str)
         else at(deeper, lambda x: x.log_interaction - readings[own].log_interaction),
     }
+
+
+def too_low(reading: Crossreading) -> str:
+    """Why no ratio is given where own entropy is almost gone."""
+    return f"own entropy {reading.own:.3f} nats lies below the floor of {FLOOR:g} nats"
 
 
 def log_row_ratio(reading: Crossreading, twins: Sequence[LanguageModel], corpus: Tensor) -> float:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.util
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -103,6 +104,13 @@ def packages() -> dict[str, str]:
 def machine() -> str:
     """Operating system and processor."""
     return f"{platform.system()} {platform.machine()}"
+
+
+def threads() -> int:
+    """How many threads a process of an experiment has: one, unless whoever started the program asks for more. Another
+    number may change the last bits.
+    """
+    return int((os.environ.get("OMP_NUM_THREADS") or "1").partition(",")[0])
 
 
 def commit() -> tuple[str | None, bool | None]:

@@ -135,7 +135,7 @@ ENTROPY_GAP = Verifier(
             "the same by intervention: one token of an own text gives way to another that its topic allows there",
             "linear",
             0.0,
-            0.002,
+            0.004,
             (-1.0, 1.0),
         ),
         EndpointSpec(

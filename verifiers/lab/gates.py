@@ -87,8 +87,8 @@ def _exact_loss(world: story.Story, texts: Tensor) -> float:
 
 BREAKS: Mapping[str, Recipe] = {
     "unlearned base": Recipe(PolicyGradient(longest=0), pretraining=Pretraining(steps=60)),
-    "random reward": Recipe(PolicyGradient(longest=60), reward="random"),
-    "swapped reward": Recipe(PolicyGradient(longest=60), reward="swapped"),
+    "random reward": Recipe(PolicyGradient(longest=30), reward="random"),
+    "swapped reward": Recipe(PolicyGradient(longest=30), reward="swapped"),
 }
 
 

@@ -11,6 +11,8 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import TypeVar
 
+from verifiers import provenance
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -67,10 +69,9 @@ def _prepare() -> None:
 
 
 def _set_threads() -> None:
-    """One thread, unless whoever started the program asks for more: another number may change the last bits."""
     import torch
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    torch.set_num_threads(provenance.threads())
 
 
 def _end_with(sentinel: int) -> None:

@@ -125,7 +125,9 @@ class Lineage:
 
 
 def raised(world: story.Story, name: Name, twin: Twin, recipe: Recipe, folder: Path) -> Lineage:
-    """Raise a TWIN of the pair of that NAME in WORLD; from FOLDER where these very bits were made before."""
+    """Raise a TWIN of the pair of that NAME in WORLD; from FOLDER where these very bits were made before. A name stands
+    for its world too: whoever draws another one must name it otherwise.
+    """
     base, corner = base_model(world, (*name, twin), recipe.pretraining, folder), _corner(world, name, twin, recipe)
     key = _key("post-trained", (*name, twin)) | asdict(recipe)
     weights, _ = checkpoints.cached(folder, key, partial(_post_trained, base, corner, (*name, twin), recipe))
