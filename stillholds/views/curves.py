@@ -29,11 +29,7 @@ def curve(drawn: Curve, p: Palette) -> Plot:
     layers: list[Plot] = [null]
     layers += _lines(drawn, followed, p, x, y) if followed else []
     layers += _symbols(drawn, spots, p, x, y) if spots else []
-    return (
-        alt.layer(*layers)
-        .resolve_scale(strokeDash="independent", shape="independent")
-        .properties(width="container", height=280)
-    )
+    return alt.layer(*layers).properties(width="container", height=280)
 
 
 def is_followed(arm: Arm) -> bool:
@@ -64,7 +60,9 @@ def _symbols(drawn: Curve, arms: Sequence[Arm], p: Palette, x: alt.X, y: alt.Y) 
     shapes = alt.Scale(domain=names, range=[SHAPES[n % len(SHAPES)] for n in range(len(names))])
     base = alt.Chart(table)
     return [
-        base.mark_rule(color=p["soft"], strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q").title(None), y2="high:Q"),
+        base.mark_rule(color=p["soft"], strokeWidth=1.5).encode(
+            x=x, y=alt.Y("low:Q", title=_title(drawn)), y2="high:Q"
+        ),
         base.mark_point(color=p["ink"], fill=p["paper"], size=90, strokeWidth=1.5, opacity=1).encode(
             x=x, y=y, shape=alt.Shape("arm:N", scale=shapes, legend=key)
         ),
@@ -87,9 +85,13 @@ def _height(drawn: Curve, values: Sequence[float]) -> alt.Y:
     """The vertical encoding; ratios on a log scale with round ticks."""
     scale = alt.Scale(type=drawn.scale, nice=False, zero=False, padding=12)
     if drawn.scale == "linear":
-        return alt.Y("y:Q", title=drawn.y, scale=scale, axis=alt.Axis(tickCount=5))
+        return alt.Y("y:Q", title=_title(drawn), scale=scale, axis=alt.Axis(tickCount=5))
     ticks = _round_between(min(values), max(values), drawn.null)
-    return alt.Y("y:Q", title=f"{drawn.y}, log scale", scale=scale, axis=alt.Axis(values=ticks, format="~g"))
+    return alt.Y("y:Q", title=_title(drawn), scale=scale, axis=alt.Axis(values=ticks, format="~g"))
+
+
+def _title(drawn: Curve) -> str:
+    return f"{drawn.y}, log scale" if drawn.scale == "log" else drawn.y
 
 
 def _round_between(low: float, high: float, null: float) -> list[float]:
@@ -114,7 +116,7 @@ def _dash(names: Sequence[str], p: Palette) -> alt.StrokeDash:
 
 def mean_line(arm: Arm) -> list[tuple[float, float]]:
     """The mean over units along x, as analysed: each unit is read on the straight lines between its points, and the
-    mean stands where at least half of the units have points on both sides.
+    mean stands where nine tenths of the units or more have points on both sides, lest it jump where some end.
     """
     lines: dict[int, list[tuple[float, float]]] = {}
     for unit, x, y in arm.points:
@@ -123,7 +125,7 @@ def mean_line(arm: Arm) -> list[tuple[float, float]]:
     found = []
     for x in _grid([x for _, x, _ in arm.points]):
         heights = [_at(points, x) for points in ordered if points[0][0] <= x <= points[-1][0]]
-        if 2 * len(heights) >= len(ordered):
+        if 10 * len(heights) >= 9 * len(ordered):
             found.append((x, sum(heights) / len(heights)))
     return found
 
