@@ -82,7 +82,7 @@ def tap(page: Page, node: str, *, twice: bool = False) -> None:
 
 def test_home_says_what_stands_and_what_was_tested_last(visit: Visit) -> None:
     page = visit.go("/")
-    expect(page.locator("h1.sh-title")).to_contain_text("8 claims")
+    expect(page.locator("h1.sh-title")).to_contain_text("13 claims")
     expect(page.get_by_text("Tested last")).to_be_visible()
     assert page.locator("table.tested tr").count() == 5
     expect(page.locator("table.tested").get_by_text("Reproduced, smaller")).to_be_visible()
@@ -128,7 +128,7 @@ def test_a_claim_shows_contract_regions_controls_history_and_what_leans_on_it(vi
     expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
     for heading in ("Runs on the contract's regions", "History", "What leans on it", "Contract", "Controls of run 1"):
         expect(page.locator("h2.sh-h", has_text=heading).last).to_be_visible()
-    expect(page.locator("h2.sh-h", has_text="Controls of run 1")).to_contain_text("6 of 6 inside")
+    expect(page.locator("h2.sh-h", has_text="Controls of run 1")).to_contain_text("9 of 9 inside")
     expect(page.get_by_text("REPRODUCED, SMALLER").first).to_be_visible()  # in the plot, as text
     expect(page.get_by_text("how hard the other text is")).to_have_count(0)
     expect(page.locator("ul.rows", has_text="three- to fourfold")).to_be_visible()  # the sentence that leans on it

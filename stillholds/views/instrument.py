@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from claims.certified import speaks_of
 from claims.contract import Contract
 from stillholds.methods import UNKNOWN, Counted, errors, percent
 from stillholds.views import frame, marks
@@ -32,6 +33,12 @@ def fact(contract: Contract) -> tuple[str, str, str]:
         said = registry.faults().get(contract.verifier, missing)
         return "Instrument", marks.html(Mark("", "uncertified", "ink", "Not there"), big=True), said
     found = registry.certificate_of(verifier.name)
+    if found and not speaks_of(found, contract):
+        said = (
+            f"{verifier.name} {verifier.version} is certified for {found.contract['endpoint']} at its own settings only; "
+            "nobody has counted how often this quantity is wrong, so it enters no standing."
+        )
+        return "Instrument", marks.html(Mark("", "uncertified", "ink", "Uncertified"), big=True), said
     if found:
         whole = found.end_to_end
         said = f"{verifier.name} {verifier.version}: {whole.as_planted} of {whole.n} complete runs came out as planted."
@@ -66,7 +73,7 @@ def certified(found: Certificate) -> str:
     ]
     void = found.instrument.void_healthy
     rows.append(["Healthy run made void", NOTHING, _of(void.count, void.n, f"≤ {percent(void.bound)}")])
-    below = "Counts at the worst truth of each level; exact one-sided 95 % bounds."
+    below = f"For {found.contract['endpoint']}. Counts at the worst truth of each level; exact one-sided 95 % bounds."
     table = frame.table(["", "rule alone, simulated", "real code, planted"], rows, below)
     facts = [
         f"<b>End to end</b> {whole.as_planted} of {whole.n} complete runs came out as planted; "
