@@ -124,7 +124,7 @@ def test_a_claim_shows_contract_regions_controls_history_and_what_leans_on_it(vi
     facts = page.locator("dl.facts")
     expect(facts).to_contain_text("Untested")
     expect(facts).to_contain_text("0.02 M parameters against 1 B or more")
-    expect(facts).to_contain_text("no certificate")
+    expect(facts).to_contain_text("nobody has counted")
     expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
     for heading in ("Runs on the contract's regions", "History", "What leans on it", "Contract", "Controls of run 1"):
         expect(page.locator("h2.sh-h", has_text=heading).last).to_be_visible()
