@@ -66,7 +66,7 @@ def measure(
     )
     measured = worker.measure(request, job.wall_seconds, watcher.progressed, lambda: False)
     verdict = None if isinstance(measured, Failure) else judge(contract, measured)
-    certified = not isinstance(measured, Failure) and certificate_for(contract, measured) is not None
+    certified = broken is None and not isinstance(measured, Failure) and certificate_for(contract, measured) is not None
     outcome = outcome_of(job, measured, verdict).model_copy(update={"certified": certified})
     watcher.ended([outcome])
     return outcome
