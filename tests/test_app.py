@@ -85,7 +85,7 @@ def test_home_says_what_stands_and_what_was_tested_last(visit: Visit) -> None:
     expect(page.locator("h1.sh-title")).to_contain_text("13 claims")
     expect(page.get_by_text("Tested last")).to_be_visible()
     assert page.locator("table.tested tr").count() == 5
-    expect(page.locator("table.tested").get_by_text("Reproduced, smaller")).to_be_visible()
+    assert page.locator("table.tested .mk").count() >= 5  # each with its mark
     assert page.locator("table.tested .sp").count() == 5  # each with its interval on the regions
     expect(page.get_by_text("What the marks mean")).to_be_visible()
 
