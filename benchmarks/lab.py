@@ -188,7 +188,7 @@ def grpo(case: Case, turns: int) -> dict[str, Any]:
 
     ours, theirs, own = Clock(), Clock(), own_step(case)
 
-    class Turns(TrainerCallback):  # type: ignore[misc]
+    class Turns(TrainerCallback):
         """TRL's step runs from one call to the other; it holds sampling, reward, loss and update."""
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -256,7 +256,7 @@ def tokenizer(case: Case) -> Any:
     words = {f"t{token}": token for token in range(case.shape.vocabulary)} | {"<end>": case.shape.vocabulary}
     words_only = Tokenizer(models.WordLevel(words, unk_token="<end>"))  # noqa: S106 - not a password
     words_only.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=words_only, eos_token="<end>", pad_token="<end>")  # noqa: S106
+    return PreTrainedTokenizerFast(tokenizer_object=words_only, eos_token="<end>", pad_token="<end>")  # noqa: S106 - not a password
 
 
 # --- what a unit is made of ------------------------------------------------------------------------------------------

@@ -233,7 +233,7 @@ class Library(Table, table=True):
 
 
 class MeasurementRecord(Table, table=True):
-    """A measurement as canonical JSON under its digest; kb never reads it."""
+    """A measurement, or the certificate that covers one, as canonical JSON under its digest; kb never reads it."""
 
     __tablename__ = "measurement"
 

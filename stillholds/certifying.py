@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.padding import Padding
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 from rich.text import Text
 
 from claims.trial import Report
-from stillholds.console import notes, out
+from stillholds.console import described_bar, notes, out
 from stillholds.methods import wrong
 from stillholds.words import seconds
 from verifiers.registry import Certificate
@@ -18,13 +18,7 @@ from verifiers.registry import Certificate
 @contextmanager
 def progress() -> Iterator[Report]:
     """Show what is being made, how much of it is done, and at what cost; without a terminal only what begins."""
-    bar = Progress(
-        BarColumn(24),
-        TextColumn("{task.description}"),
-        console=notes(),
-        transient=True,
-        disable=not notes().is_terminal,
-    )
+    bar = described_bar()
     began: dict[str, tuple[TaskID, float, int]] = {}
 
     def report(what: str, done: int, total: int, cpu_seconds: float) -> None:

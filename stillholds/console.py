@@ -343,18 +343,23 @@ class Terminal:
             self._task = None
 
 
-@contextmanager
-def watching(jobs: Sequence[Job], processes: int) -> Iterator[Terminal]:
-    """Show runs as they happen; without a terminal only their beginnings."""
-    if not jobs:
-        notes().print("There is nothing to run: no claim named here has a contract.")
-    bar = Progress(
+def described_bar() -> Progress:
+    """A bar whose words say what is done; nothing without a terminal, where lines would only pile up."""
+    return Progress(
         BarColumn(24),
         TextColumn("{task.description}"),
         console=notes(),
         transient=True,
         disable=not notes().is_terminal,
     )
+
+
+@contextmanager
+def watching(jobs: Sequence[Job], processes: int) -> Iterator[Terminal]:
+    """Show runs as they happen; without a terminal only their beginnings."""
+    if not jobs:
+        notes().print("There is nothing to run: no claim named here has a contract.")
+    bar = described_bar()
     try:
         with bar:
             yield Terminal(bar, processes)

@@ -135,3 +135,11 @@ class Visit:
         """Errors beyond the two harmless ones of a deep link, and requests that left the machine."""
         outside = [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
         return [error for error in self.errors if error != HARMLESS] + outside
+
+
+def visiting(chromium: Browser, address: str) -> Iterator[Visit]:
+    """A visit to the app on which nothing may go wrong: the body of a fixture."""
+    visit = Visit(chromium, address)
+    yield visit
+    assert visit.unexpected() == []
+    visit.page.context.close()

@@ -105,7 +105,7 @@ def write(
 @contextmanager
 def installed(folder: Path, **faults: str | float) -> Iterator[Path]:
     """Write the package into FOLDER, and let this process and its children find it for a while."""
-    write(folder, **faults)  # type: ignore[arg-type]
+    write(folder, **faults)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.app_support import Visit, browser, library_with_a_run, served
+from tests.app_support import Visit, browser, library_with_a_run, served, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("app")]
 
@@ -54,10 +54,7 @@ def address(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 @pytest.fixture
 def visit(chromium: Browser, address: str) -> Iterator[Visit]:
-    one = Visit(chromium, address)
-    yield one
-    assert one.unexpected() == []
-    one.page.context.close()
+    yield from visiting(chromium, address)
 
 
 def graph(page: Page) -> dict[str, Any]:

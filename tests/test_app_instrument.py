@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from claims import library, runs, verification
 from stillholds.views import charts, curves
-from tests.app_support import Visit, browser, now, served
+from tests.app_support import Visit, browser, now, served, visiting
 from tests.verifiers_support import certificate_for, package
 from verifiers import registry
 from verifiers.__main__ import run as measure
@@ -152,10 +152,7 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def visit(chromium: Browser, address: str) -> Iterator[Visit]:
-    one = Visit(chromium, address)
-    yield one
-    assert one.unexpected() == []
-    one.page.context.close()
+    yield from visiting(chromium, address)
 
 
 @in_the_browser

@@ -134,9 +134,9 @@ def test_what_was_planted_is_found_exactly_and_every_break_is_caught(reader: Rea
 def test_the_claim_is_tested_with_it(reader: Reader, said: Said) -> None:
     assert "Holds" in said["stillholds verify stale-cache"].stdout
     found = reader.answer("stillholds show stale-cache")
-    assert found["contract"]["verifier"] == "repeat_ratio"  # type: ignore[index]
-    assert found["runs"][0]["word"] == "HOLDS"  # type: ignore[index]
-    assert found["runs"][0]["differences"] == []  # type: ignore[index]
+    assert found["contract"]["verifier"] == "repeat_ratio"
+    assert found["runs"][0]["word"] == "HOLDS"
+    assert found["runs"][0]["differences"] == []
 
 
 def test_it_is_certified(reader: Reader, said: Said) -> None:
@@ -145,7 +145,7 @@ def test_it_is_certified(reader: Reader, said: Said) -> None:
     assert (reader.folder / "repeats/repeats/certificates/repeat_ratio.json").is_file()
     shown = reader.answer("stillholds verifiers show repeat_ratio")
     assert shown["status"] == "certified"
-    certificate: dict[str, dict[str, int]] = shown["certificate"]  # type: ignore[assignment]
+    certificate: dict[str, dict[str, int]] = shown["certificate"]
     assert certificate["end_to_end"]["as_planted"] == certificate["end_to_end"]["n"] == 2 * STANDARD.complete
     for level in ("false_holds", "false_refuted", "power", "coverage"):
         assert {"rate", "count", "n", "bound"} == set(certificate[level])

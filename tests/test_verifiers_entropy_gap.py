@@ -202,7 +202,7 @@ def test_profiles_do_what_the_registry_says(tmp_path: Path) -> None:
         settings_for(asked(tmp_path, profile=name)) for name in ("smoke", "standard", "thorough")
     )
     for profile, settings in (("smoke", smoke), ("standard", standard), ("thorough", thorough)):
-        assert settings.units == ENTROPY_GAP.profiles[profile].units  # type: ignore[index]
+        assert settings.units == ENTROPY_GAP.profiles[profile].units
     assert replace(thorough, units=standard.units) == standard  # more units of the same kind
     assert smoke.recipe.pretraining.steps < standard.recipe.pretraining.steps
     assert standard.units >= 12
@@ -265,7 +265,7 @@ def test_a_unit_has_a_value_or_a_reason_for_every_endpoint(tmp_path: Path) -> No
     said = {name: found.value(name) for name in NAMES}
     assert found.values.keys() <= said.keys()
     assert all(isinstance(value, float) or len(value) > 10 for value in said.values())
-    assert said["interaction_did"] == pytest.approx(said["interaction_after"] - said["interaction_before"])  # type: ignore[operator]
+    assert said["interaction_did"] == pytest.approx(said["interaction_after"] - said["interaction_before"])
     assert said["deeper_did"] == "a lineage did not come down to an own entropy of 1.65 nats"
     assert found.series["deeper_own_entropy"] is None
     assert found.replay < 1e-5

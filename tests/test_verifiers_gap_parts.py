@@ -164,8 +164,8 @@ def test_every_break_changes_one_part_of_the_instrument() -> None:
     for broken in BREAKS.values():
         parts = [name for name in vars(HEALTHY) if getattr(broken, name) != getattr(HEALTHY, name)]
         assert len(parts) == 1
-    assert set(ENTROPY_GAP.trial.breaks) == set(BREAKS)  # type: ignore[union-attr]
-    assert set(ENTROPY_GAP.trial.training_breaks) == set(gates.BREAKS)  # type: ignore[union-attr]
+    assert set(ENTROPY_GAP.trial.breaks) == set(BREAKS)
+    assert set(ENTROPY_GAP.trial.training_breaks) == set(gates.BREAKS)
 
 
 @pytest.mark.parametrize("name", VARIATIONS)
@@ -175,7 +175,7 @@ def test_other_ways_to_read_that_must_not_matter_do_not(name: str) -> None:
         one, other = HEALTHY.read(model, texts), VARIATIONS[name].read(model, texts)
         torch.testing.assert_close(other.entropy.float(), one.entropy, atol=1e-5, rtol=0)
         torch.testing.assert_close(other.surprise.float(), one.surprise, atol=1e-5, rtol=1e-5)
-    assert set(ENTROPY_GAP.trial.variations) == set(VARIATIONS)  # type: ignore[union-attr]
+    assert set(ENTROPY_GAP.trial.variations) == set(VARIATIONS)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_healthy_training_passes_every_gate() -> None:
 
 
 def test_the_exact_reader_has_no_excess_loss_and_an_untrained_one_much() -> None:
-    assert gates.excess_loss(Exact(FROZEN), FROZEN, stream("test excess")) == pytest.approx(0, abs=1e-5)  # type: ignore[arg-type]
+    assert gates.excess_loss(Exact(FROZEN), FROZEN, stream("test excess")) == pytest.approx(0, abs=1e-5)
     assert gates.excess_loss(Decoder(recipes.SHAPE), FROZEN, stream("test excess")) > 0.5
 
 

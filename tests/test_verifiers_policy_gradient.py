@@ -305,8 +305,7 @@ def test_denominators_differ_by_what_they_count() -> None:
     logits, rollout = batch()
     settings = replace(PLAIN, mask=Mask("top", 0.2))
     tokens, kept, texts = (
-        gradient(replace(settings, denominator=name), logits, rollout)[0]  # type: ignore[arg-type]
-        for name in ("tokens", "kept", "texts")
+        gradient(replace(settings, denominator=name), logits, rollout)[0] for name in ("tokens", "kept", "texts")
     )
     torch.testing.assert_close(kept, 5 * tokens)  # a fifth is kept
     torch.testing.assert_close(texts, TOKENS * tokens)
@@ -337,7 +336,7 @@ REWARDS = [0.0, 1.0, 0.5, 0.5, 0.5, 0.5, 1.0, 0.0, 0.0]
 )
 def test_advantages_are_those_of_numpy(name: str, of_group: Callable[[np.ndarray], np.ndarray]) -> None:
     expected = np.concatenate([of_group(group) for group in np.array(REWARDS).reshape(3, 3)])
-    settings = PolicyGradient(prompts=3, samples=3, advantage=name)  # type: ignore[arg-type]
+    settings = PolicyGradient(prompts=3, samples=3, advantage=name)
     found = advantages(settings, torch.tensor(REWARDS, dtype=torch.float64))
     assert found.numpy() == pytest.approx(expected, abs=1e-12)
 
@@ -546,7 +545,7 @@ def test_the_same_stream_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("advantage", ["reinforce", "grpo", "leave one out"])
 def test_every_advantage_learns_what_is_paid_for(advantage: str) -> None:
-    log = trained(replace(GRPO, advantage=advantage), last=25)  # type: ignore[arg-type]
+    log = trained(replace(GRPO, advantage=advantage), last=25)
     assert float(log.rewards[0].mean()) < 0.45
     assert float(log.rewards[-1].mean()) > 0.9
 
@@ -567,7 +566,7 @@ def test_a_random_reward_teaches_nothing() -> None:
 
 def test_an_entropy_bonus_and_a_reference_keep_entropy_up() -> None:
     plain, bonus, near = (
-        float(trained(replace(GRPO, **more), last=25).entropies[-1].mean())  # type: ignore[arg-type]
+        float(trained(replace(GRPO, **more), last=25).entropies[-1].mean())
         for more in ({}, {"entropy_bonus": 0.5}, {"reference_kl": 0.5})
     )
     assert bonus > plain + 0.2

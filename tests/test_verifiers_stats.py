@@ -437,7 +437,7 @@ def one_sided_misses_of_exponential_units(looks: int) -> float:
 @pytest.mark.parametrize("asked", [{"values": [1.0]}, {"n": 1}, {"first_look": 9}, {"looks": 0}])
 def test_no_shape_is_checked_where_nothing_could_be_read(asked: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="nothing to read"):
-        shape_error(**{"values": [0.0, 1.0, 2.0], "n": 8} | asked)  # type: ignore[arg-type]
+        shape_error(**{"values": [0.0, 1.0, 2.0], "n": 8} | asked)
 
 
 def test_looks_before_the_first_look_are_not_read() -> None:

@@ -71,8 +71,9 @@ def _symbols(drawn: Curve, arms: Sequence[Arm], p: Palette, x: alt.X, y: alt.Y) 
 
 def _spot(arm: Arm, drawn: Curve) -> tuple[float, float, float, float]:
     """Mean x, and y with its 95 % interval as shown."""
-    found = t_interval([height for _, _, height in arm.points], 0.95)
-    return _mean_point(arm)[0], *(shown(value, drawn.scale) for value in found)  # type: ignore[return-value]
+    estimate, low, high = t_interval([height for _, _, height in arm.points], 0.95)
+    across, _ = _mean_point(arm)
+    return across, shown(estimate, drawn.scale), shown(low, drawn.scale), shown(high, drawn.scale)
 
 
 def _table(drawn: Curve, rows: Sequence[tuple[str, int, float, float]]) -> pd.DataFrame:
