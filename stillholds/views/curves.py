@@ -78,7 +78,7 @@ def _spot(arm: Arm, drawn: Curve) -> tuple[float, float, float, float]:
 
 def _table(drawn: Curve, rows: Sequence[tuple[str, int, float, float]]) -> pd.DataFrame:
     return pd.DataFrame(
-        [(arm, unit, x, shown(y, drawn.scale)) for arm, unit, x, y in rows], columns=["arm", "unit", "x", "y"]
+        [(arm, unit, x, shown(y, drawn.scale)) for arm, unit, x, y in rows], columns=["line", "unit", "x", "y"]
     )
 
 
@@ -112,7 +112,7 @@ def _dash(names: Sequence[str], p: Palette) -> alt.StrokeDash:
         labelFontSize=12, labelLimit=0,
     )  # fmt: skip
     scale = alt.Scale(domain=list(names), range=[DASHES[index % len(DASHES)] for index in range(len(names))])
-    return alt.StrokeDash("arm:N", scale=scale, legend=key)
+    return alt.StrokeDash("line:N", scale=scale, legend=key)  # a field of its own, or its key joins the symbols'
 
 
 def mean_line(arm: Arm) -> list[tuple[float, float]]:
