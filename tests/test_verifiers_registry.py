@@ -22,7 +22,7 @@ from stillholds import present
 from stillholds.methods import sections
 from tests.cli_support import answer, stillholds
 from tests.verifiers_support import RECORD, certificate_for, package
-from verifiers import provenance, registry, table
+from verifiers import provenance, registry, sources, table
 from verifiers.__main__ import load
 from verifiers.measurement import Failure, Request, SubjectRef
 from verifiers.registry import (
@@ -389,14 +389,56 @@ def test_a_copy_of_the_code_has_the_digest_of_the_code(copy: Path, monkeypatch: 
         ("lab/training.py", lambda text: text.replace("steps: int = 600", "steps: int = 601")),
         ("lab/sampling.py", lambda text: text.replace("[:, 1:]", "[:, :-1]")),
         ("lab/frozen.py", lambda text: text.replace('DIGEST = "', 'DIGEST = "0')),
-        ("lab/story.py", lambda text: f"{text}\nfrom verifiers.lab import unheard_of\n"),
+        ("lab/story.py", lambda text: f"from verifiers.lab import unheard_of\n{text}"),
+        ("lab/story.py", lambda text: f"{text}\nprint('imported')\n"),
     ],
 )
 def test_a_change_of_the_code_changes_the_digest(file: str, change: Callable[[str], str], copy: Path) -> None:
-    (copy / "lab" / "unheard_of.py").write_text("X = 1\n")
+    (copy / "lab" / "unheard_of.py").write_text("import torch\ntorch.set_num_threads(3)\n")
     before = provenance.code_digest(ENTROPY_GAP)
     edited(copy / file, change)
     assert provenance.code_digest(ENTROPY_GAP) != before
+
+
+@pytest.mark.parametrize("file", ["entropy_gap.py", "lab/path.py", "lab/training.py", "stats.py"])
+def test_a_function_beside_those_that_are_used_changes_nothing(file: str, copy: Path) -> None:
+    before = provenance.trial_digest(ENTROPY_GAP)
+    edited(copy / file, lambda text: f"{text}\n\ndef unheard_of() -> int:\n    return 1\n")
+    assert provenance.trial_digest(ENTROPY_GAP) == before
+
+
+def test_every_statistic_that_judges_belongs_to_the_digest_of_a_trial() -> None:
+    claims = Path(worker.__file__).parent
+    used = {name for file in claims.glob("*.py") for name in re.findall(r"\bstats\.([a-z_]+)\(", file.read_text())}
+    assert used == set(provenance.JUDGING)
+
+
+def test_what_is_used_is_followed_through_modules_packages_and_functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "__init__.py": "from .parts import whole as handed_on\n",
+        "experiment.py": "import far.tools\nfrom far import handed_on, parts as own\n\n"
+        "def measure():\n    from .late import later\n    return handed_on(), own.ONE, later(), far.tools.used()\n\n"
+        "def beside():\n    return own.OTHER\n",
+        "parts.py": "ONE = 1\nOTHER = 2\nTWO = 2\n\ndef whole():\n    return TWO\n",
+        "late.py": "def later():\n    return 3\n",
+        "tools.py": "def used():\n    return 4\n",
+    }
+    (tmp_path / "far").mkdir()
+    for name, text in files.items():
+        (tmp_path / "far" / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {source.partition("\n")[0] for source in sources.reached("far.experiment:measure")}
+    assert names >= {
+        "far.experiment:measure",
+        "far.parts:ONE",
+        "far.parts:whole",
+        "far.parts:TWO",
+        "far.late:later",
+        "far.tools:used",
+    }
+    assert not names & {"far.experiment:beside", "far.parts:OTHER"}
 
 
 def test_a_module_that_the_experiment_does_not_import_does_not(copy: Path) -> None:

@@ -1,99 +1,50 @@
 """Where a measurement came from: digests of the code, versions, machine."""
 
-import ast
 import hashlib
-import importlib.util
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from verifiers.records import Verifier
+from verifiers.sources import reached
 
 ROOT = Path(__file__).parent
-# What carries requests and answers, and cannot change a number.
-PLUMBING = frozenset(
-    f"verifiers.{name}" for name in "measurement records registry table certificate provenance".split()
-)
+# The statistics by which a run is judged and a verifier tried.
+JUDGING = (
+    "t_interval", "lai_sequence", "lai_radius", "secondary_level", "binomial_upper", "binomial_lower", "skewness",
+    "shape_error", "shared_variance", "mean", "standard_deviation",
+)  # fmt: skip
 PACKAGES = ("torch", "numpy", "safetensors", "stillholds")
 
 
 def code_digest(verifier: Verifier) -> str:
-    """Digest of all that can change the value of this verifier's units: its module, all it imports of its own package
-    and of the laboratory, its settings; not comments, docstrings, layout or library versions.
+    """Digest of all that can change the value of this verifier's units: the function it begins with, all that this
+    uses of its own package and of the laboratory, its settings; not comments, docstrings, layout or library versions.
     """
     endpoints = [(one.name, one.scale, one.null, one.noise_floor, one.cap) for one in verifier.endpoints]
     parameters = [(one.name, one.default, one.low, one.high, one.below) for one in verifier.parameters]
-    return digest_of_modules(verifier.entry.partition(":")[0], repr(endpoints), repr(parameters))
+    return _sha256(*reached(verifier.entry), repr(endpoints), repr(parameters))
 
 
 def trial_digest(verifier: Verifier) -> str:
     """Digest of all that can change a certificate: the code, the statistics, what it is tried on, and the contract."""
-    statistics, trial = digest_of_modules("verifiers.stats"), verifier.trial
+    statistics, trial = reached(*(f"verifiers.stats:{name}" for name in JUDGING)), verifier.trial
     tried = (
         (sorted(trial.planted.items()), trial.true, trial.false, trial.breaks, trial.training_breaks) if trial else ()
     )
     spread = trial.spread if trial else 0.0
-    return _sha256(code_digest(verifier), statistics, repr((tried, spread)), repr(verifier.default_contract))
+    return _sha256(code_digest(verifier), *statistics, repr((tried, spread)), repr(verifier.default_contract))
 
 
-def digest_of_modules(module: str, *settings: str) -> str:
-    """Digest of what MODULE and the experiment code that it imports mean, and of SETTINGS."""
-    sources = _imported(module)
-    return _sha256(*(f"{name}\n{_meaning(sources[name])}" for name in sorted(sources)), *settings)
+def digest_of_modules(*modules: str) -> str:
+    """Digest of what MODULES mean, with all that they use of their own packages and of ours."""
+    return _sha256(*reached(*modules))
 
 
 def _sha256(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _imported(module: str) -> dict[str, Path]:
-    """MODULE and, through any number of steps, what it imports of its own package and of ours, with their files."""
-    own = module.partition(".")[0]
-    found: dict[str, Path] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = None if name in found or name in PLUMBING else _file_of(name)
-        if path is not None:
-            found[name] = path
-            waiting += [other for other in _names(path) if other.partition(".")[0] in {own, "verifiers"}]
-    return found
-
-
-def _file_of(name: str) -> Path | None:
-    """The file of a module, found without importing it; None for a name that is none (a function, a class)."""
-    top, *rest = name.split(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
-    if not rest:
-        return Path(spec.origin)
-    stem = Path(spec.origin).parent.joinpath(*rest)
-    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
-
-
-def _names(path: Path) -> Iterator[str]:
-    """Every module that a file imports, and every name imported from one, which may be a module too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _meaning(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
 
 
 def packages() -> dict[str, str]:
