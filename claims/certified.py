@@ -1,5 +1,8 @@
 """Which certificate a run is covered by: a fact of the time when it was made, written into the ledger and kept there."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from claims.contract import Contract
 from verifiers import certificate, provenance
 from verifiers.measurement import Measurement
@@ -27,14 +30,20 @@ def covers(found: Certificate, contract: Contract, measured: Measurement) -> boo
 
 
 def speaks_of(found: Certificate, contract: Contract) -> bool:
-    """Whether CONTRACT asks for the quantity that was tried, at the same level and in samples that are not looked at
-    earlier: how often anything else is wrong, nobody has counted.
+    """Whether CONTRACT asks for the quantity that was tried, or for all of them together, at the same level and in
+    samples that are not looked at earlier: how often anything else is wrong, nobody has counted.
     """
     tried = found.contract
     return (
         found.granted
         and found.verifier == contract.verifier
-        and (tried["endpoint"], tried["level"]) == (contract.endpoint, contract.level)
+        and parts_of(tried) == [part.endpoint for part in contract.parts]
+        and tried["level"] == contract.level
         and tried["parameters"].items() <= contract.parameters.items()
         and found.m <= contract.unit.first_look
     )
+
+
+def parts_of(tried: Mapping[str, Any]) -> list[str]:
+    """The endpoints that the contract of a certificate is about."""
+    return [tried["endpoint"], *(part["endpoint"] for part in tried.get("also", ()))]

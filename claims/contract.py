@@ -6,7 +6,7 @@ Borders are written as they are shown (a ratio of 1.25, not its logarithm) and c
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -14,15 +14,17 @@ from pydantic import (
     BeforeValidator,
     Field,
     FiniteFloat,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
 from claims.errors import BadContract
-from verifiers.measurement import Scale, SubjectRef, Value
-from verifiers.registry import EndpointSpec, VerifierError, find_subject, runnable
+from verifiers.measurement import Scale, Statistic, SubjectRef, Value
+from verifiers.registry import EndpointSpec, Verifier, VerifierError, find_subject, runnable
 
 Region = Literal["holds", "weakened", "refuted"]
 REGIONS: tuple[Region, ...] = ("holds", "weakened", "refuted")
@@ -154,31 +156,18 @@ class Regime(Value):
     domain: Words
 
 
-class Contract(Value):
-    """Everything that turns a measurement into a verdict."""
+class Part(Value):
+    """One quantity with its regions: all of what a claim says, or one of several things that it says together.
 
-    verifier: str
+    `statistic` is what the interval is for: the mean of the units, or the median where they are bounded or skewed.
+    """
+
     endpoint: str
     scale: Scale
     null: FiniteFloat
-    unit: UnitRule
+    statistic: Statistic = "mean"
     regions: Regions
     design_effect: FiniteFloat
-    parameters: dict[str, FiniteFloat]
-    subjects: Annotated[tuple[str, ...], Field(min_length=1)]
-    regime: Regime
-    does_not_say: Words
-    layer: Literal["paper", "note", "line"] = "note"
-    level: Annotated[float, Field(ge=0.8, lt=1)] = 0.95
-    shelf_life_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    budget: Budget = Budget()
-
-    @field_validator("subjects")
-    @classmethod
-    def _named_once(cls, subjects: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(subjects)) != len(subjects):
-            raise ValueError("a subject is named twice")
-        return subjects
 
     def analysed(self, value: float) -> float:
         """VALUE as it is shown, on the scale it is analysed on."""
@@ -189,9 +178,12 @@ class Contract(Value):
         return shown(value, self.scale)
 
     def smallest_effect(self) -> float:
-        """How far the nearest border of REFUTED is from the null, on the scale of analysis."""
+        """How far the nearest border of REFUTED is from the null, on the scale of analysis; where the null is that
+        border, because the margin is part of the quantity, how far the border is from the design effect.
+        """
         borders = [border for span in self.regions.refuted for border in (span.low, span.high) if border is not None]
-        return min(abs(self.analysed(border) - self.analysed(self.null)) for border in borders)
+        null = self.design_effect if self.null in borders else self.null
+        return min(abs(self.analysed(border) - self.analysed(null)) for border in borders)
 
     def narrowest_region(self) -> float:
         """The width of the narrowest region with two borders, on the scale of analysis; infinite where none has two."""
@@ -215,6 +207,54 @@ class Contract(Value):
             raise ValueError(f"the design effect {self.design_effect:g} lies outside HOLDS, where power is promised")
         return self
 
+    @model_serializer(mode="wrap")
+    def _said(self, dumped: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what most contracts do not say, so that its digest stays that of contracts from before it was there."""
+        unsaid = {"statistic": "mean", "also": ()}
+        return {
+            key: value for key, value in dumped(self).items() if key not in unsaid or value not in (unsaid[key], [])
+        }
+
+
+class Contract(Part):
+    """Everything that turns a measurement into a verdict. What stands in `also` has to hold too."""
+
+    verifier: str
+    also: tuple[Part, ...] = ()
+    unit: UnitRule
+    parameters: dict[str, FiniteFloat]
+    subjects: Annotated[tuple[str, ...], Field(min_length=1)]
+    regime: Regime
+    does_not_say: Words
+    layer: Literal["paper", "note", "line"] = "note"
+    level: Annotated[float, Field(ge=0.8, lt=1)] = 0.95
+    shelf_life_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    budget: Budget = Budget()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All that the claim says together, its own endpoint first."""
+        return (self, *self.also)
+
+    def alone(self, part: Part, level: float | None = None) -> "Contract":
+        """This contract as if PART were all that it is about, at its own level or another."""
+        said = {name: getattr(part, name) for name in Part.model_fields}
+        return self.model_copy(update={**said, "also": (), "level": level or self.level})
+
+    @field_validator("subjects")
+    @classmethod
+    def _named_once(cls, subjects: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(subjects)) != len(subjects):
+            raise ValueError("a subject is named twice")
+        return subjects
+
+    @model_validator(mode="after")
+    def _each_part_once(self) -> Self:
+        names = [part.endpoint for part in self.parts]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the endpoint {twice} is named twice")
+        return self
+
 
 def contract_from(written: Mapping[str, Any]) -> Contract:
     """The contract in WRITTEN, completed by what its verifier says of itself.
@@ -224,9 +264,7 @@ def contract_from(written: Mapping[str, Any]) -> Contract:
     """
     try:
         verifier = runnable(str(_needed(written, "verifier")))
-        endpoint = verifier.endpoint(str(_needed(written, "endpoint")))
         _needed(written, "unit")
-        _not_twice(written)
         subjects = _as_list(written.get("subjects", verifier.subjects[:1]))
         parameters = written.get("parameters", {})
         if not isinstance(parameters, Mapping):
@@ -234,34 +272,49 @@ def contract_from(written: Mapping[str, Any]) -> Contract:
         for subject in subjects:
             find_subject(SubjectRef.parse(subject), verifier)
         completed = {
-            **written,
+            **_completed(written, verifier),
+            "also": [_completed(part, verifier, f"also, part {n}: ") for n, part in enumerate(_also(written), start=2)],
             "subjects": subjects,
             "parameters": verifier.checked(parameters),
-            "scale": endpoint.scale,
-            "null": endpoint.null,
         }
         contract = Contract.model_validate(completed)
     except VerifierError as error:
         raise BadContract(str(error)) from error
     except ValidationError as error:
         raise BadContract(_said_by(error)) from error
-    _check_noise(contract, endpoint)
+    for part in contract.parts:
+        _check_noise(contract.verifier, part, verifier.endpoint(part.endpoint))
     return contract
 
 
-def _needed(written: Mapping[str, Any], key: str) -> Any:
+def _also(written: Mapping[str, Any]) -> Sequence[Any]:
+    parts = written.get("also", ())
+    if not isinstance(parts, list | tuple):
+        raise BadContract(f"also: {parts!r} is no list of further endpoints, each with its regions and design_effect")
+    return parts
+
+
+def _completed(written: Any, verifier: Verifier, where: str = "") -> dict[str, Any]:
+    """A part with what its verifier says of the endpoint."""
+    if not isinstance(written, Mapping):
+        raise BadContract(f"{where}{written!r} is no table: say its endpoint, regions and design_effect")
+    endpoint = verifier.endpoint(str(_needed(written, "endpoint", where)))
+    theirs = {"scale": endpoint.scale, "null": endpoint.null, "statistic": endpoint.statistic}
+    for key in theirs:
+        if key in written:
+            raise BadContract(
+                f"{where}says {key}, which belongs to the endpoint and comes from the verifier: leave it out"
+            )
+    return {**written, **theirs}
+
+
+def _needed(written: Mapping[str, Any], key: str, where: str = "") -> Any:
     if key not in written:
         raise BadContract(
-            f"says no {key}"
+            f"{where}says no {key}"
             + (": how many units a run draws (per_run) and the first look needs (first_look)" if key == "unit" else "")
         )
     return written[key]
-
-
-def _not_twice(written: Mapping[str, Any]) -> None:
-    for key in ("scale", "null"):
-        if key in written:
-            raise BadContract(f"says {key}, which belongs to the endpoint and comes from the verifier: leave it out")
 
 
 def _as_list(subjects: Any) -> tuple[str, ...]:
@@ -272,11 +325,11 @@ def _as_list(subjects: Any) -> tuple[str, ...]:
     raise BadContract(f"subjects: {subjects!r} is no subject and no list of subjects")
 
 
-def _check_noise(contract: Contract, endpoint: EndpointSpec) -> None:
-    finest = min(contract.smallest_effect(), contract.narrowest_region())
+def _check_noise(verifier: str, part: Part, endpoint: EndpointSpec) -> None:
+    finest = min(part.smallest_effect(), part.narrowest_region())
     if endpoint.noise_floor > finest / 4:
         raise BadContract(
-            f"asks for a difference of {finest:.3g} (on a {contract.scale} scale), but {contract.verifier} is itself "
+            f"asks for a difference of {finest:.3g} (on a {part.scale} scale), but {verifier} is itself "
             f"unsure by {endpoint.noise_floor:.3g}: regions must be at least four times that"
         )
 

@@ -54,7 +54,9 @@ def both_ways(trial: Trial, found: EndToEnd) -> Iterator[str]:
 
 
 def shape(contract: Contract, bank: Bank, units: Units, effort: Effort) -> Iterator[str]:
-    """The intervals are for units without much skew."""
+    """Intervals for a mean are for units without much skew; those for a median bear any."""
+    if contract.statistic == "median":
+        return
     if abs(bank.skewness) > MOST_SKEWED:
         yield f"its units are skewed by {bank.skewness:.2f}, and the intervals bear {MOST_SKEWED:g} at most"
     level, per_run = contract.level, contract.unit.per_run

@@ -82,6 +82,7 @@ def past_run(entry: Entry, event: VerdictGiven) -> PastRun:
         units=event.units,
         cap=event.cap,
         noise_floor=event.noise_floor,
+        also=event.also,
     )
 
 

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 from sqlmodel import Session, col, func, select
 
 from claims.contract import Contract
-from claims.judge import Verdict
+from claims.judge import Units, Verdict
 from kb.models import Checkpoint, LedgerEntry, MeasurementRecord, new_id
 from verifiers.measurement import Measurement, Value
 from verifiers.registry import Certificate
@@ -52,8 +52,10 @@ class RunStarted(Value):
     contract_digest: str
 
 
-class VerdictGiven(Value):
-    """A run ended with a measurement, and this is what the contract makes of it."""
+class VerdictGiven(Units):
+    """A run ended with a measurement, and this is what the contract makes of it; its own units are those of the
+    contract's first endpoint.
+    """
 
     kind: Literal["verdict"] = "verdict"
     run: str
@@ -64,9 +66,7 @@ class VerdictGiven(Value):
     verifier_code: str
     measurement_digest: str
     certificate: str | None
-    units: tuple[float | None, ...]  # of the primary endpoint, on the scale of analysis
-    cap: tuple[float, float]
-    noise_floor: float
+    also: tuple[Units, ...] = ()  # those of the further parts, where a contract has any
     verdict: Verdict
 
 

@@ -16,7 +16,7 @@ from claims.judge import Tag, Verdict
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.regime import differences
 from claims.runs import DIED, is_alive
-from claims.standing import Freshness, Standing, fresh_until, freshness
+from claims.standing import Freshness, Standing, fresh_until, freshness, standing
 from kb.models import Claim, ClaimState, Entity, Run
 from verifiers.measurement import Measurement, Value
 
@@ -77,6 +77,27 @@ class Record(Value):
     runs: tuple[RunLine, ...]  # newest first
     newest: Measurement | None  # of the newest run with a verdict under the present contract
     going: Going | None
+
+
+def of_part(record: Record, number: int) -> Record:
+    """The record as if one part of the contract were all of it, to be drawn as any other."""
+    past, contract = record.history, record.history.contract
+    if contract is None or not contract.also:
+        return record
+    alone = contract.alone(contract.parts[number])
+    kept = tuple(run.of_part(number) for run in past.runs)
+    update = {"contract": alone, "runs": kept, "standing": standing(alone, "", kept)}
+    lines = tuple(_line_of_part(line, alone.endpoint) for line in record.runs)
+    return record.model_copy(update={"history": past.model_copy(update=update), "runs": lines})
+
+
+def _line_of_part(line: RunLine, endpoint: str) -> RunLine:
+    """A run with what one endpoint says alone; a run from before it was asked about shows nothing."""
+    if line.verdict is None:
+        return line
+    judged = tuple(one for one in line.verdict.endpoints if one.name == endpoint)
+    word = next((one.verdict for one in judged if one.verdict), line.word)
+    return line.model_copy(update={"word": word, "verdict": line.verdict.model_copy(update={"endpoints": judged})})
 
 
 def rows(session: Session, now: datetime) -> list[Row]:

@@ -12,7 +12,7 @@ from claims.certified import certificate_for
 from claims.contract import Contract
 from claims.errors import NoContract
 from claims.history import contracts, current_contract, refresh
-from claims.judge import judge
+from claims.judge import Units, judge
 from claims.ledger import RunFailed, RunStarted, VerdictGiven, digest_of_contract
 from kb.models import LedgerEntry, Library, Run
 from kb.store import Store
@@ -241,7 +241,7 @@ def given(
     Raises:
         LookupError: when the measurement lacks the endpoint that the contract is about.
     """
-    primary = measured.findings.endpoint(contract.endpoint)
+    first, *others = (Units.of(measured.findings.endpoint(part.endpoint)) for part in contract.parts)
     return VerdictGiven(
         run=run_id,
         number=number,
@@ -251,9 +251,8 @@ def given(
         verifier_code=measured.provenance.code_digest,
         measurement_digest=digest,
         certificate=certificate,
-        units=primary.values,
-        cap=primary.cap,
-        noise_floor=primary.noise_floor,
+        **dict(first),
+        also=tuple(others),
         verdict=judge(contract, measured),
     )
 

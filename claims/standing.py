@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from claims.contract import Contract
-from claims.judge import DECIDED, Reading, Tag, Word, filled, place
+from claims.contract import Contract, Part
+from claims.judge import DECIDED, Reading, Tag, Units, Word, decided
 from claims.regime import differences
 from verifiers import stats
 from verifiers.measurement import Value
@@ -23,9 +23,9 @@ ScaleWord = Literal["REPRODUCED", "REPRODUCED SMALLER", "REPRODUCED LARGER", "NO
 FreshWord = Literal["FRESH", "DUE", "STALE"]
 
 
-class PastRun(Value):
-    """A run with a verdict, as the fold needs it; `units` are the primary endpoint's values, capped, on the scale of
-    analysis.
+class PastRun(Units):
+    """A run with a verdict, as the fold needs it; its own units are those of the contract's first endpoint, and those
+    of the further parts stand in `also`.
     """
 
     run: str
@@ -37,9 +37,16 @@ class PastRun(Value):
     certified: bool
     word: Word
     tag: Tag | None
-    units: tuple[float | None, ...]
-    cap: tuple[float, float]
-    noise_floor: float
+    also: tuple[Units, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Units, ...]:
+        """The units of each part of the contract."""
+        return (self, *self.also)
+
+    def of_part(self, number: int) -> "PastRun":
+        """The same run with the units of one part alone."""
+        return self.model_copy(update={**dict(self.parts[number]), "also": ()} if number else {"also": ()})
 
     @property
     def counts(self) -> bool:
@@ -185,26 +192,49 @@ def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectRe
 
 
 def _look(contract: Contract, runs: Sequence[PastRun], level: float) -> tuple[Reading, Look | None]:
-    """The sequence after RUNS. A unit without a value counts as each of its caps in turn, and decides only if both agree."""
-    newest, drawn = runs[-1], sum(len(run.units) for run in runs)
+    """The sequence after RUNS, and how it shows: the interval of the contract's first endpoint."""
+    drawn = sum(len(run.units) for run in runs)
     if drawn < contract.unit.first_look:
         return Reading(
             word="INCONCLUSIVE", reason=f"{drawn} units, and the first look needs {contract.unit.first_look}"
         ), None
-    intervals, readings = [], []
-    for side in (0, 1):
-        units = [value for run in runs for value in filled(run.units, run.cap, run.cap[side])]
-        if stats.standard_deviation(units) == 0:
-            return Reading(word="INCONCLUSIVE", reason="all units have the same value: no spread to judge by"), None
-        interval = stats.lai_sequence(units, contract.unit.first_look, level).widened(newest.noise_floor)
-        intervals.append(interval)
-        readings.append(place(contract, interval))
-    low, high = (contract.shown(value) for value in (intervals[0].low, intervals[1].high))
-    estimate = contract.shown((intervals[0].estimate + intervals[1].estimate) / 2)
-    look = Look(run=newest.number, n=drawn, low=low, estimate=estimate, high=high)
-    if (readings[0].word, readings[0].tag) != (readings[1].word, readings[1].tag):
-        return Reading(word="INCONCLUSIVE", reason="units gave no value, and what they might have been decides"), look
-    return readings[0], look
+    samples = [_pooled(parts) for parts in zip(*(run.parts for run in runs), strict=True)]
+    at_level = contract.model_copy(update={"level": level})
+
+    def intervals(level: float, ends: Sequence[float]) -> list[stats.Interval]:
+        return [
+            _sequence(part, sample, end, contract.unit.first_look, level)
+            for part, sample, end in zip(contract.parts, samples, ends, strict=True)
+        ]
+
+    reading = decided(at_level, samples, intervals)
+    if any(stats.standard_deviation(one.filled(end)) == 0 for one in samples for end in one.ends):
+        return reading, None
+    first = [_sequence(contract, samples[0], end, contract.unit.first_look, level) for end in samples[0].cap]
+    low, high = contract.shown(first[0].low), contract.shown(first[1].high)
+    estimate = contract.shown((first[0].estimate + first[1].estimate) / 2)
+    return reading, Look(run=runs[-1].number, n=drawn, low=low, estimate=estimate, high=high)
+
+
+def _pooled(runs: Sequence[Units]) -> Units:
+    """All units of one part; caps and noise floor are those of the newest run."""
+    newest = runs[-1]
+    inside = (_inside(value, run.cap) for run in runs for value in run.units)
+    return Units(units=tuple(inside), cap=newest.cap, noise_floor=newest.noise_floor)
+
+
+def _inside(value: float | None, cap: tuple[float, float]) -> float | None:
+    return None if value is None else min(max(value, cap[0]), cap[1])
+
+
+def _sequence(part: Part, sample: Units, end: float, first_look: int, level: float) -> stats.Interval:
+    """The confidence sequence of a part, for the statistic that it is about, with END for units without a value."""
+    values = sample.filled(end)
+    if part.statistic == "median":
+        kept = stats.sign_sequence(values, level)  # endless while the units are too few; a median lies inside the caps
+        inside = stats.Interval(kept.estimate, max(kept.low, sample.cap[0]), min(kept.high, sample.cap[1]))
+        return inside.widened(sample.noise_floor)
+    return stats.lai_sequence(values, first_look, level).widened(sample.noise_floor)
 
 
 class Freshness(Value):

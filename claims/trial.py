@@ -24,7 +24,7 @@ from claims.contract import Contract
 from claims.errors import CannotCertify
 from claims.goals import STANDARD, Effort, needs_more
 from claims.ledger import digest_of
-from claims.truths import Asked, contract_for, truths
+from claims.truths import Asked, contract_for, is_design, truths
 from claims.verification import Means
 from verifiers import certificate, provenance, registry
 from verifiers.certificate import Certificate, Rule
@@ -95,26 +95,26 @@ def _write(path: Path, found: Certificate) -> None:
 
 def _tried(bench: "Bench", trial: Trial, asked: Sequence[Asked], effort: Effort) -> tuple[Results, Rule, float]:
     """Make every run; the complete ones first, for the others draw with their spread."""
-    endpoint = runnable(bench.contract.verifier).endpoint(bench.contract.endpoint)
     complete = bench.results(
         "complete runs",
         {subject: bench.requests(subject, "complete", effort.complete) for subject in (trial.true, trial.false)},
     )
-    _, units = certification.bank_of(complete, endpoint, trial.spread)
+    banks = certification.bank_of(bench.contract, complete, trial)
+    spread = certification.spread_of(banks, trial)
     bench.report("the rule, simulated", 0, 1, 0.0)
     before = time.process_time()
-    rule = certification.rule_of(bench.contract, asked, units, effort, bench.seed)
+    rule = certification.rule_of(bench.contract, asked, [units for _, units in banks], effort, bench.seed)
     rule_s = time.process_time() - before
-    breaks = _breaks(bench, trial, asked, units.sd, effort)
+    breaks = _breaks(bench, trial, asked, spread, effort)
     steady = {
-        one.name: bench.requests(one.subject, "steady", effort.steady, spread=STEADY * units.sd, controls=False)
+        one.name: bench.requests(one.subject, "steady", effort.steady, spread=STEADY * spread, controls=False)
         for one in asked
     }
     results = Results(
         complete=complete,
         healthy=breaks.pop(_HEALTHY),
         breaks=breaks,
-        planted=_planted(bench, asked, units.sd, effort),
+        planted=_planted(bench, asked, spread, effort),
         steady=bench.results("the instrument's own error", steady),
         varied=_varied(bench, trial, effort),
     )
@@ -137,7 +137,7 @@ _HEALTHY = ""  # the name of no break
 
 def _breaks(bench: "Bench", trial: Trial, asked: Sequence[Asked], sd: float, effort: Effort) -> dict[str, list[Tried]]:
     """Runs with nothing broken and with each break: controls on a planted subject, gates on a real one in training."""
-    (design,) = (one.subject for one in asked if one.value == bench.contract.design_effect)
+    (design,) = (one.subject for one in asked if is_design(bench.contract, one.values))
     groups = {_HEALTHY: bench.requests(design, "healthy", effort.healthy, spread=sd)}
     for name in trial.breaks:
         groups[name] = bench.requests(design, f"break {name}", effort.breaks, spread=sd, broken=name)

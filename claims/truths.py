@@ -1,18 +1,21 @@
 """What a verifier is tried under, and the truths that its certificate asks about. Pure."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from claims.contract import Contract, contract_from
+from claims.contract import Contract, Part, contract_from
 from claims.errors import CannotCertify
 from verifiers.registry import Trial, Verifier
 
 
 class Asked(NamedTuple):
-    """A truth that the certificate asks about, as shown, and the planted subject that has it."""
+    """A truth that the certificate asks about, a value as shown for each part of the contract, and the planted subject
+    that has it.
+    """
 
     name: str
-    value: float
+    values: tuple[float, ...]
     subject: str
 
 
@@ -34,35 +37,70 @@ def said_of(contract: Contract, verifier: Verifier) -> dict[str, Any]:
 
 
 def truths(contract: Contract, trial: Trial) -> list[Asked]:
-    """The null, every border, the middle of WEAKENED and the design effect, each with its planted subject.
+    """The null, every border, the middle of WEAKENED and the design effect, each with its planted subject. Of several
+    parts one is at its border while the others are at their design effects, and once all are at their borders.
 
     Raises:
         CannotCertify: when nothing is planted for one of them.
     """
-    found: dict[float, Asked] = {}
-    for name, value, slack in _wanted(contract):
-        subject, planted = min(
-            trial.planted.items(), key=lambda item: _apart(contract, item[1], value), default=("", 0)
-        )
-        if not subject or _apart(contract, planted, value) > slack:
-            raise CannotCertify(f"{contract.verifier} plants no subject for {name}, where the truth is {value:g}")
-        truth = planted if slack > _SAME else value
+    planted = {subject: value if isinstance(value, tuple) else (value,) for subject, value in trial.planted.items()}
+    found: dict[tuple[float, ...], Asked] = {}
+    for name, values, slack in _wanted(contract):
+        fitting = [
+            (distance, subject)
+            for subject, truth in planted.items()
+            if (distance := _apart(contract, truth, values)) <= slack
+        ]
+        if not fitting:
+            said = ", ".join(f"{value:g}" for value in values)
+            raise CannotCertify(f"{contract.verifier} plants no subject for {name}, where the truth is {said}")
+        _, subject = min(fitting)
+        truth = planted[subject] if slack > _SAME else values
         found.setdefault(truth, Asked(name, truth, subject))
     return list(found.values())
 
 
-def _wanted(contract: Contract) -> Iterator[tuple[str, float, float]]:
-    """Name, value, and how far on the scale of analysis a planted subject may be from it."""
-    yield "null", contract.null, _SAME
-    for _, span in contract.regions.in_order():
-        if span.high is not None:
-            yield f"border {span.high:g}", span.high, _SAME
-    for span in contract.regions.weakened:
-        if span.low is not None and span.high is not None:
-            low, high = contract.analysed(span.low), contract.analysed(span.high)
-            yield f"middle of WEAKENED ({span})", contract.shown((low + high) / 2), (high - low) / 10
-    yield "design effect", contract.design_effect, _SAME
+def is_design(contract: Contract, values: Sequence[float]) -> bool:
+    """Whether power is promised there."""
+    return tuple(values) == design_of(contract)
 
 
-def _apart(contract: Contract, one: float, other: float) -> float:
-    return abs(contract.analysed(one) - contract.analysed(other))
+def design_of(contract: Contract) -> tuple[float, ...]:
+    """The design effect of each part."""
+    return tuple(part.design_effect for part in contract.parts)
+
+
+def _wanted(contract: Contract) -> Iterator[tuple[str, tuple[float, ...], float]]:
+    """Name, values, and how far on the scale of analysis a planted subject may be from them."""
+    design = design_of(contract)
+    yield "null", tuple(part.null for part in contract.parts), _SAME
+    for number, part in enumerate(contract.parts):
+        of = f" of {part.endpoint}" if contract.also else ""
+
+        def with_it(value: float, number: int = number) -> tuple[float, ...]:
+            return (*design[:number], value, *design[number + 1 :])
+
+        for _, span in part.regions.in_order():
+            if span.high is not None:
+                yield f"border {span.high:g}{of}", with_it(span.high), _SAME
+        for span in part.regions.weakened:
+            if span.low is not None and span.high is not None:
+                low, high = part.analysed(span.low), part.analysed(span.high)
+                middle = part.shown((low + high) / 2)
+                yield f"middle of WEAKENED ({span}){of}", with_it(middle), (high - low) / 10
+    if contract.also:
+        yield "every part on a border of REFUTED", tuple(map(_border_of_refuted, contract.parts)), _SAME
+    yield "design effect", design, _SAME
+
+
+def _border_of_refuted(part: Part) -> float:
+    """The border of REFUTED that is nearest to the design effect."""
+    borders = [border for span in part.regions.refuted for border in (span.low, span.high) if border is not None]
+    return min(borders, key=lambda border: abs(part.analysed(border) - part.analysed(part.design_effect)))
+
+
+def _apart(contract: Contract, one: Sequence[float], other: Sequence[float]) -> float:
+    """The largest distance of any part, on the scale of analysis; infinite where they are not as many."""
+    if not len(one) == len(other) == len(contract.parts):
+        return math.inf
+    return max(abs(part.analysed(a) - part.analysed(b)) for part, a, b in zip(contract.parts, one, other, strict=True))

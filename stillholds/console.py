@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from claims.audit import Audit
+from claims.contract import Contract
 from claims.judge import Judged
 from claims.overview import Record, Row, RunLine
 from claims.runs import Begun, Job, expected_cpu_seconds
@@ -169,17 +170,21 @@ def _record(record: Record) -> None:
     if record.freshness:
         table.add_row("freshness", marked(fresh_mark(record.freshness, datetime.now(UTC))))
     if past.contract:
-        contract = past.contract
-        table.add_row(
-            "contract",
-            f"version {past.contract_version}: {contract.verifier}, {contract.endpoint} on {', '.join(contract.subjects)}",
-        )
-        for region, span in contract.regions.in_order():
-            table.add_row("", f"{region}: {span}")
-        table.add_row("does not say", contract.does_not_say)
+        _contract(table, past.contract, past.contract_version)
     out().print(Padding(table, (1, 0, 0, 0)))
     if record.runs:
         out().print(Padding(_runs(record.runs), (1, 0, 0, 0)))
+
+
+def _contract(table: Table, contract: Contract, version: int | None) -> None:
+    endpoints = ", ".join(part.endpoint for part in contract.parts)
+    subjects = ", ".join(contract.subjects)
+    table.add_row("contract", f"version {version}: {contract.verifier}, {endpoints} on {subjects}")
+    for part in contract.parts:
+        of = f"{part.endpoint} " if contract.also else ""
+        for region, span in part.regions.in_order():
+            table.add_row("", f"{of}{region}: {span}")
+    table.add_row("does not say", contract.does_not_say)
 
 
 def _runs(lines: Sequence[RunLine]) -> Table:

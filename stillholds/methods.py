@@ -71,8 +71,9 @@ def _planted(one: Verifier) -> tuple[str, ...]:
     """What to type to see the instrument find what was planted."""
     if one.trial is None:
         return ()
-    truths = sorted(one.trial.planted.items(), key=lambda item: item[1])
-    said = [(subject, f"the truth is {value:g}") for subject, value in truths]
+    truths = {subject: value if isinstance(value, tuple) else (value,) for subject, value in one.trial.planted.items()}
+    ordered = sorted(truths.items(), key=lambda item: item[1])
+    said = [(subject, f"the truth is {', '.join(f'{value:g}' for value in values)}") for subject, values in ordered]
     said += [
         (one.trial.true, "the claim is true by construction"),
         (one.trial.false, "the claim is false by construction"),
@@ -133,13 +134,17 @@ def wrong(found: Certificate | None) -> tuple[str, ...]:
 
 def _sentences(shown: Errors) -> str:
     parts = [
-        (shown.false_holds, "it said HOLDS falsely in {0} at worst (truth {1:g}), at most {2}"),
-        (shown.false_refuted, "REFUTED falsely in {0} (truth {1:g}), at most {2}"),
-        (shown.coverage, "its interval held the truth in {0} at worst (truth {1:g}), at least {2}"),
-        (shown.power, "at the design effect {1:g} it was right in {0}, at least {2}"),
+        (shown.false_holds, "it said HOLDS falsely in {0} at worst (truth {1}), at most {2}"),
+        (shown.false_refuted, "REFUTED falsely in {0} (truth {1}), at most {2}"),
+        (shown.coverage, "its interval held the truth in {0} at worst (truth {1}), at least {2}"),
+        (shown.power, "at the design effect {1} it was right in {0}, at least {2}"),
     ]
-    said = [text.format(one.said, one.truth.value, percent(one.bound)) for one, text in parts if one]
+    said = [text.format(one.said, _values(one.truth), percent(one.bound)) for one, text in parts if one]
     return "; ".join(said) + "."
+
+
+def _values(truth: Truth) -> str:
+    return ", ".join(f"{value:g}" for value in (truth.value, *truth.also.values()))
 
 
 def percent(share: float) -> str:

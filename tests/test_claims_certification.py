@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ import pytest
 
 from claims import certification, goals, trial
 from claims.audit import audit
-from claims.certification import Tried
+from claims.certification import Tried, TriedPart
 from claims.certified import certificate_for
 from claims.contract import Contract, contract_from
 from claims.errors import CannotCertify
 from claims.goals import STANDARD, Effort
+from claims.judge import Units as UnitsOfRun
 from claims.judge import Word, judge
 from claims.ledger import digest_of
-from claims.simulation import Units, histories, intervals, is_inside, places
+from claims.simulation import Numbers, Units, drawn, histories, intervals, is_inside, places, standings
 from claims.standing import PastRun
 from claims.standing import read as read_standing
 from claims.truths import Asked, contract_for, said_of, truths
@@ -45,7 +47,7 @@ from tests.claims_support import (
     until,
 )
 from verifiers import certificate, provenance, registry, stats
-from verifiers.certificate import Certificate, Rate, Truth
+from verifiers.certificate import Bank, Certificate, Rate, Truth
 from verifiers.measurement import Measurement
 from verifiers.registry import VERIFIERS, RefusedVerifier, Trial, Verifier, certificate_of, find
 
@@ -110,29 +112,34 @@ def test_the_rule_says_nothing_where_units_do_not_differ() -> None:
     assert not any(flags.any() for flags in places(contract(), low, high).values())
 
 
+def simulated(units: Units, truth: float, size: tuple[int, int, int]) -> Numbers:
+    (found,) = drawn([units], [truth], np.random.default_rng(1), size)
+    return found
+
+
 def test_simulated_units_have_the_spread_the_shape_and_the_shared_part_that_was_asked_for() -> None:
     shape = (0.0, 0.0, 0.0, 1.0)  # three of four below the mean
-    drawn = Units(shape, 0.5, 0.3, (-99.0, 99.0), 0.0).around(2.0, np.random.default_rng(1), (200, 100, 8))
-    assert drawn.mean() == pytest.approx(2.0, abs=0.01)
-    assert drawn.std() == pytest.approx(0.5, rel=0.01)
-    within = drawn - drawn.mean(axis=2, keepdims=True)
+    found = simulated(Units(shape, 0.5, 0.3, (-99.0, 99.0), 0.0), 2.0, (200, 100, 8))
+    assert found.mean() == pytest.approx(2.0, abs=0.01)
+    assert found.std() == pytest.approx(0.5, rel=0.01)
+    within = found - found.mean(axis=2, keepdims=True)
     assert (within**2).sum() / (within[..., 1:].size) == pytest.approx(0.7 * 0.25, rel=0.02)
-    assert stats.shared_variance(drawn[0].tolist() + drawn[1].tolist()) == pytest.approx(0.3, abs=0.08)
-    alone = Units(shape, 0.5, 0.0, (-99.0, 99.0), 0.0).around(0.0, np.random.default_rng(1), (1, 100, 8))
+    assert stats.shared_variance(found[0].tolist() + found[1].tolist()) == pytest.approx(0.3, abs=0.08)
+    alone = simulated(Units(shape, 0.5, 0.0, (-99.0, 99.0), 0.0), 0.0, (1, 100, 8))
     assert len(np.unique(alone.round(9))) == 2
     assert stats.skewness(alone.ravel().tolist()) == pytest.approx(2 / math.sqrt(3), abs=0.3)
 
 
 def test_simulated_units_stay_inside_their_caps() -> None:
-    drawn = Units((-1.0, 1.0), 5.0, 0.0, (-2.0, 3.0), 0.0).around(0.0, np.random.default_rng(1), (1, 50, 8))
-    assert (drawn.min(), drawn.max()) == (-2.0, 3.0)
+    found = simulated(Units((-1.0, 1.0), 5.0, 0.0, (-2.0, 3.0), 0.0), 0.0, (1, 50, 8))
+    assert (found.min(), found.max()) == (-2.0, 3.0)
 
 
 def counted_histories(share: float) -> Truth:
     normal = tuple(np.random.default_rng(3).standard_normal(4000).tolist())
     units = Units(normal, 0.3, share, (-99.0, 99.0), 0.0)
     said = contract(unit={"per_run": 12, "first_look": 12})
-    return histories(said, "border 1.25", 1.25, units, 600, 208, seed=5)
+    return histories(said, Asked("border 1.25", (1.25,), ""), [units], 600, 208, seed=5)
 
 
 def test_on_a_border_the_rule_errs_as_rarely_as_the_sequence_promises_and_shared_variance_spoils_it() -> None:
@@ -148,10 +155,10 @@ def test_on_a_border_the_rule_errs_as_rarely_as_the_sequence_promises_and_shared
 
 def test_histories_are_the_same_for_a_seed_however_few_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     units = Units((-1.0, 0.2, 0.8), 0.3, 0.05, (-9.0, 9.0), 0.005)
-    whole = histories(contract(), "null", 1.0, units, 40, 10, seed=5)
-    assert histories(contract(), "null", 1.0, units, 40, 10, seed=5) == whole
+    whole = histories(contract(), Asked("null", (1.0,), ""), [units], 40, 10, seed=5)
+    assert histories(contract(), Asked("null", (1.0,), ""), [units], 40, 10, seed=5) == whole
     monkeypatch.setattr("claims.simulation.AT_ONCE", 800)
-    pieces = histories(contract(), "null", 1.0, units, 40, 10, seed=5)
+    pieces = histories(contract(), Asked("null", (1.0,), ""), [units], 40, 10, seed=5)
     assert pieces.n == whole.n == 40
     assert sum(pieces.words.values()) == 40
 
@@ -174,7 +181,7 @@ EVERY_TRUTH = {"null": 1.0, "low": 1.10, "middle": 1.1726, "high": 1.25, "design
 
 def test_the_truths_are_the_null_the_borders_the_middle_and_the_design_effect() -> None:
     asked = truths(contract(), a_trial(**EVERY_TRUTH))
-    assert [(one.value, one.subject.partition(":")[2]) for one in asked] == [
+    assert [(one.values[0], one.subject.partition(":")[2]) for one in asked] == [
         (1.0, "null"),
         (1.10, "low"),
         (1.25, "high"),
@@ -238,7 +245,7 @@ def ran(word: Word, units: Sequence[float | None] = (0.1, 0.2), interval: tuple[
 
 
 def test_words_errors_and_coverage_are_counted_apart() -> None:
-    on_border = Asked("border", 1.25, "planted:high")
+    on_border = Asked("border", (1.25,), "planted:high")
     truth = math.log(1.25)
     runs = [
         ran("HOLDS", interval=(truth + 0.01, 1.0)),
@@ -249,13 +256,18 @@ def test_words_errors_and_coverage_are_counted_apart() -> None:
     found = certification.counted(contract(), on_border, runs)
     assert found.words == {"HOLDS": 1, "REFUTED": 1, "INCONCLUSIVE": 1, "VOID": 1}
     assert (found.n, found.covered, found.false_holds, found.false_refuted, found.right) == (4, 1, 1, 1, None)
-    at_design = certification.counted(contract(), Asked("design effect", 1.82, "planted:design"), runs)
+    at_design = certification.counted(contract(), Asked("design effect", (1.82,), "planted:design"), runs)
     assert (at_design.false_holds, at_design.false_refuted, at_design.right) == (None, 1, 1)
-    at_null = certification.counted(contract(), Asked("null", 1.0, "planted:null"), runs)
+    at_null = certification.counted(contract(), Asked("null", (1.0,), "planted:null"), runs)
     assert (at_null.false_holds, at_null.false_refuted) == (1, None)
 
 
 SPEC = find("entropy_gap").endpoint("interaction_did")
+
+
+def bank_of(complete: dict[str, list[Tried]], spread: float = 0.0) -> tuple[Bank, Units]:
+    (found,) = certification.bank_of(contract(), complete, replace(a_trial(), spread=spread))
+    return found
 
 
 def test_the_bank_has_the_larger_spread_and_the_shape_of_units_scaled_by_subject() -> None:
@@ -263,7 +275,7 @@ def test_the_bank_has_the_larger_spread_and_the_shape_of_units_scaled_by_subject
         "t": [ran("HOLDS", [1.0, 2.0]), ran("HOLDS", [3.0, 4.0, None]), ran("VOID", [99.0, -99.0])],
         "f": [ran("REFUTED", [0.0, 0.0]), ran("REFUTED", [0.0, 4.0])],
     }
-    bank, units = certification.bank_of(complete, SPEC)
+    bank, units = bank_of(complete)
     small, large = math.sqrt(5 / 3), 2.0  # standard deviations of 1, 2, 3, 4 and of 0, 0, 0, 4
     scaled = [[-1.5 / small, -0.5 / small], [0.5 / small, 1.5 / small], [-1.0 / large] * 2, [-1.0 / large, 3.0 / large]]
     every = [unit for run in scaled for unit in run]
@@ -272,16 +284,108 @@ def test_the_bank_has_the_larger_spread_and_the_shape_of_units_scaled_by_subject
     assert bank.skewness == pytest.approx(stats.skewness(every))
     assert bank.run_share == pytest.approx(stats.shared_variance(scaled))
     assert (units.sd, units.run_share, units.cap, units.noise_floor) == (bank.sd, bank.run_share, SPEC.cap, 0.005)
-    wider = certification.bank_of(complete, SPEC, spread=9.0)
+    wider = bank_of(complete, spread=9.0)
     assert (wider[0].sd, wider[0].drawn_sd, wider[1].sd) == (bank.sd, 9.0, 9.0)
-    assert certification.bank_of(complete, SPEC, spread=0.1)[1].sd == bank.sd
+    assert bank_of(complete, spread=0.1)[1].sd == bank.sd
 
 
 def test_complete_runs_that_give_nothing_to_draw_from_are_no_bank() -> None:
     with pytest.raises(CannotCertify, match="no spread"):
-        certification.bank_of({"t": [ran("INCONCLUSIVE", [1.0] * 8)] * 2, "f": [ran("REFUTED", [0.0] * 8)] * 2}, SPEC)
+        bank_of({"t": [ran("INCONCLUSIVE", [1.0] * 8)] * 2, "f": [ran("REFUTED", [0.0] * 8)] * 2})
     with pytest.raises(CannotCertify, match=r"gave no units.*VOID, VOID"):
-        certification.bank_of({"t": [ran("VOID", around(1, 1))] * 2, "f": [ran("REFUTED", around(0, 1))] * 2}, SPEC)
+        bank_of({"t": [ran("VOID", around(1, 1))] * 2, "f": [ran("REFUTED", around(0, 1))] * 2})
+
+
+# --- several parts, and medians --------------------------------------------------------------------------------------
+
+PARTS = contract(
+    also=[{"endpoint": "deeper_did", "regions": {"holds": "<= 0.9", "refuted": "> 0.9"}, "design_effect": 0.7}]
+)
+
+
+def test_of_several_parts_each_is_asked_about_alone_and_once_all_are_at_their_borders() -> None:
+    planted: dict[str, tuple[float, ...]] = {
+        "null": (1.0, 1.0),
+        "low": (1.10, 0.7),
+        "high": (1.25, 0.7),
+        "middle": (1.1726, 0.7),
+        "other": (1.82, 0.9),
+        "all": (1.10, 0.9),
+        "design": (1.82, 0.7),
+        "of one part": (1.82,),
+    }
+    asked = truths(PARTS, replace(a_trial(), planted=planted))
+    assert {one.subject: one.values for one in asked} == {k: v for k, v in planted.items() if len(v) == 2}
+    with pytest.raises(CannotCertify, match=r"border 0\.9 of deeper_did, where the truth is 1\.82, 0\.9"):
+        truths(PARTS, replace(a_trial(), planted={k: v for k, v in planted.items() if k != "other"}))
+
+
+def in_parts(word: Word, *units: Sequence[float], ends: Sequence[tuple[float, float]] = ((0, 1), (0, 1))) -> Tried:
+    first, second = (TriedPart(units=tuple(one), interval=end) for one, end in zip(units, ends, strict=True))
+    return Tried(word=word, cpu_s=1.0, also=(second,), **dict(first))
+
+
+def test_of_several_parts_holds_is_right_where_all_hold_and_refuted_where_one_is() -> None:
+    log = math.log
+    covers, misses = (log(1.25), 1.0), (log(1.3), 1.0)
+    runs = [
+        in_parts("HOLDS", [0.5], [-0.3], ends=[covers, (-1.0, 0.0)]),
+        in_parts("REFUTED", [0.5], [-0.3], ends=[covers, (0.1, 0.2)]),
+        in_parts("INCONCLUSIVE", [0.5], [-0.3], ends=[misses, (-1.0, 0.0)]),
+    ]
+    at = certification.counted(PARTS, Asked("border 1.25", (1.25, 0.7), ""), runs)
+    assert (at.value, at.also, at.covered) == (1.25, {"deeper_did": 0.7}, 2)
+    assert (at.false_holds, at.false_refuted, at.right) == (1, 1, None)
+    wrong = certification.counted(PARTS, Asked("one is wrong", (1.82, 0.95), ""), runs)
+    assert (wrong.false_holds, wrong.false_refuted, wrong.right) == (1, None, None)
+    design = certification.counted(PARTS, Asked("design effect", (1.82, 0.7), ""), runs)
+    assert (design.false_holds, design.false_refuted, design.right) == (None, 1, 1)
+
+
+def test_the_rows_of_all_banks_are_those_of_the_same_units() -> None:
+    runs = {
+        "t": [in_parts("HOLDS", [1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0])] * 2,
+        "f": [in_parts("REFUTED", [0.0, 1.0, 5.0, 2.0], [0.0, -2.0, -10.0, -4.0])] * 2,
+    }
+    (_, first), (bank, second) = certification.bank_of(PARTS, runs, replace(a_trial(), spread=(0.1, 99.0)))
+    assert np.array(first.shape[:8]) == pytest.approx(np.array(second.shape[:8]))
+    assert np.array(first.shape[8:]) == pytest.approx(-np.array(second.shape[8:]))
+    assert (bank.drawn_sd, second.sd) == (99.0, 99.0)
+    assert first.sd < 99.0
+    asked = certification.spread_of([(bank, first), (bank, second)], replace(a_trial(), spread=(0.1, 11.0)))
+    assert asked == pytest.approx(max(first.sd, 0.1 * 99.0 / 11.0))
+
+
+@pytest.mark.parametrize("truth", [(1.82, 0.7), (1.25, 0.8), (1.17, 0.85), (1.05, 0.9), (1.4, 0.97)])
+def test_the_rule_reads_parts_and_medians_as_a_standing_does(truth: tuple[float, float]) -> None:
+    part = PARTS.also[0].model_copy(update={"statistic": "median"})
+    said = PARTS.model_copy(update={"also": (part,)})
+    units = [Units((-1.0, 0.0, 0.2, 0.8), 0.12, 0.0, (-9.0, 9.0), 0.005, by_median) for by_median in (False, True)]
+    parts = drawn(units, [math.log(one) for one in truth], np.random.default_rng(3), (4, 9, 8))
+    found = standings(said, parts, units)
+    for history in range(4):
+        runs = [
+            past_run(number, parts[0][history, number], 0.005).model_copy(
+                update={
+                    "also": (UnitsOfRun(units=tuple(parts[1][history, number]), cap=(-9.0, 9.0), noise_floor=0.005),)
+                }
+            )
+            for number in range(9)
+        ]
+        for look in range(1, 10):
+            word = read_standing(said, "lab:story", runs[:look]).word
+            within = [region.upper() for region, flags in found.items() if flags[history, look - 1]]
+            assert within == ([] if word == "OPEN" else [word])
+
+
+def test_a_median_on_its_border_is_misread_rarely_whatever_the_shape() -> None:
+    skewed = tuple(float(one) for one in np.random.default_rng(2).exponential(1.0, 500) ** 2)
+    part = contract(unit={"per_run": 8, "first_look": 8}).model_copy(update={"statistic": "median"})
+    units = Units(skewed, 0.4, 0.0, (-99.0, 99.0), 0.0, by_median=True)
+    found = histories(part, Asked("border 1.25", (1.25,), ""), [units], 400, 60, seed=2)
+    assert found.false_holds is not None
+    assert found.false_holds / found.n <= 0.05
+    assert found.covered >= 0.95 * found.n
 
 
 # --- what is asked for -----------------------------------------------------------------------------------------------

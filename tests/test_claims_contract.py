@@ -331,3 +331,57 @@ def test_a_contract_comes_back_from_its_json_as_it_was() -> None:
     again = Contract.model_validate_json(canonical(read.model_dump(mode="json")))
     assert again == read
     assert digest_of_contract(again) == digest_of_contract(read)
+
+
+# --- several parts ---------------------------------------------------------------------------------------------------
+
+SECOND: dict[str, Any] = {
+    "endpoint": "deeper_did",
+    "regions": {"holds": ">= 1.5", "refuted": "< 1.5"},
+    "design_effect": 2.0,
+}
+
+
+def test_a_contract_in_parts_is_completed_from_its_verifier() -> None:
+    found = contract(also=[SECOND])
+    assert [(part.endpoint, part.scale, part.null) for part in found.parts] == [
+        ("interaction_did", "log", 1.0),
+        ("deeper_did", "log", 1.0),
+    ]
+    assert Contract.model_validate(found.model_dump(mode="json")) == found
+    alone = found.alone(found.parts[1], 0.975)
+    assert (alone.endpoint, alone.design_effect, alone.also, alone.level) == ("deeper_did", 2.0, (), 0.975)
+
+
+def test_what_a_contract_does_not_say_leaves_its_digest_alone() -> None:
+    said = contract().model_dump(mode="json")
+    assert not {"also", "statistic"} & said.keys()
+    assert digest_of_contract(contract(also=[])) == digest_of_contract(contract())
+    assert digest_of_contract(contract(also=[SECOND])) != digest_of_contract(contract())
+
+
+@pytest.mark.parametrize(
+    ("also", "said"),
+    [
+        ("deeper_did", "is no list of further endpoints"),
+        (["deeper_did"], r"also, part 2: 'deeper_did' is no table"),
+        ([{"regions": {}}], "also, part 2: says no endpoint"),
+        ([SECOND | {"endpoint": "deeper"}], "did you mean deeper_did"),
+        ([SECOND | {"scale": "log"}], "also, part 2: says scale, which belongs to the endpoint"),
+        ([SECOND | {"endpoint": "interaction_did"}], "interaction_did is named twice"),
+        ([SECOND | {"design_effect": 1.2}], r"also\.0: the design effect 1\.2 lies outside HOLDS"),
+        ([SECOND | {"regions": {"holds": ">= 1.01", "refuted": "< 1.01"}}], "regions must be at least four times"),
+        ([SECOND | {"also": []}], r"also\.0\.also"),
+        ([SECOND | {"unit": 3}], r"also\.0\.unit"),
+    ],
+)
+def test_a_part_that_cannot_decide_is_refused_in_words(also: Any, said: str) -> None:
+    with pytest.raises(BadContract, match=said):
+        contract(also=also)
+
+
+def test_where_the_margin_is_part_of_the_quantity_the_smallest_effect_is_beyond_the_border() -> None:
+    part = contract(endpoint="absolute_gap", regions={"holds": ">= 0", "refuted": "< 0"}, design_effect=0.3)
+    assert part.smallest_effect() == pytest.approx(0.3)
+    with pytest.raises(BadContract, match="at least four times"):
+        contract(endpoint="absolute_gap", regions={"holds": ">= 0", "refuted": "< 0"}, design_effect=0.01)

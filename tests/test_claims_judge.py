@@ -367,3 +367,108 @@ def test_with_the_truth_at_the_design_effect_most_runs_hold() -> None:
     chance = np.random.default_rng(3)
     held = sum(verdict(chance.normal(math.log(1.82), 0.3, 12).tolist()).word == "HOLDS" for _ in range(200))
     assert held > 180  # 1.25 SD beyond the border with 12 units
+
+
+# --- several parts ---------------------------------------------------------------------------------------------------
+
+SECOND = {
+    "endpoint": "deeper_did",
+    "regions": {"holds": "<= 0.9", "weakened": "0.9 .. 0.98", "refuted": "> 0.98"},
+    "design_effect": 0.7,
+}
+BOTH = contract(also=[SECOND])
+HIGH, SMALLER, AGAINST = log_units(1.4, 2.2), log_units(1.12, 1.22), log_units(0.8, 1.05)
+LOW, NEARLY, ABOVE = log_units(0.5, 0.8), log_units(0.91, 0.97), log_units(1.0, 1.2)
+
+
+def both(first: list[float], second: Iterable[float | str], said: Contract = BOTH) -> Verdict:
+    return judge(said, measurement([endpoint(first), endpoint(second, "deeper_did")]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [
+        (HIGH, LOW, "HOLDS"),
+        (AGAINST, LOW, "REFUTED"),
+        (HIGH, ABOVE, "REFUTED"),
+        (AGAINST, ABOVE, "REFUTED"),
+        (SMALLER, LOW, "WEAKENED"),
+        (HIGH, NEARLY, "WEAKENED"),
+        (SMALLER, ABOVE, "REFUTED"),
+        (log_units(1.2, 1.4), LOW, "INCONCLUSIVE"),
+        (log_units(1.2, 1.4), ABOVE, "REFUTED"),
+    ],
+)
+def test_a_claim_in_parts_holds_with_all_of_them_and_falls_with_one(
+    first: list[float], second: list[float], word: str
+) -> None:
+    found = both(first, second)
+    assert found.word == word
+    assert [(one.name, one.primary, one.level) for one in found.endpoints] == [
+        ("interaction_did", True, 0.95),
+        ("deeper_did", True, 0.95),
+    ]
+    assert "deeper_did" in found.reason or "interaction_did" in found.reason
+
+
+def test_each_part_shows_what_it_says_alone() -> None:
+    assert [one.verdict for one in both(HIGH, ABOVE).endpoints] == ["HOLDS", "REFUTED"]
+
+
+def test_one_of_two_parts_refutes_only_at_half_the_error_and_holds_at_the_whole() -> None:
+    just = 1.10 * math.exp(-1e-6)
+    assert verdict(log_units(0.8, just)).word == "REFUTED"
+    assert both(log_units(0.8, just), LOW).word == "INCONCLUSIVE"
+    stricter = [value + DELTA for value in units(math.log(0.8), math.log(just) - 2 * DELTA, level=0.975)]
+    assert both(stricter, LOW).word == "REFUTED"
+    above = 1.25 * math.exp(1e-6)
+    assert both(log_units(above, 2.0), log_units(0.5, 0.9 * math.exp(-1e-6))).word == "HOLDS"
+
+
+def test_units_that_a_part_lacks_decide_only_if_whatever_they_were_says_the_same() -> None:
+    far = around(-0.6, 0.01, 7)
+    assert both(HIGH, [*far, "it diverged"]).word == "INCONCLUSIVE"
+    found = both(log_units(0.8, 0.9), [*far, "it diverged"])
+    assert found.word == "REFUTED"  # the other part is refuted whatever the missing unit was
+
+
+def test_a_part_of_which_nothing_was_measured_decides_nothing() -> None:
+    found = both(HIGH, ["no dose"] * 8)
+    assert (found.word, found.reason) == ("INCONCLUSIVE", "no unit gave a value: no dose")
+    few = judge(BOTH, measurement([endpoint(HIGH), endpoint(LOW[:7], "deeper_did")]))
+    assert (few.word, few.reason) == ("INCONCLUSIVE", "7 units, and the contract asks for 8")
+
+
+def test_with_every_part_on_its_border_a_claim_in_two_parts_is_rarely_refuted_or_held() -> None:
+    chance = np.random.default_rng(5)
+    words = []
+    for _ in range(1500):
+        first, second = (math.log(border) + chance.normal(0, 0.1, 8) for border in (1.10, 0.98))
+        words.append(both(first.tolist(), second.tolist()).word)
+    assert words.count("REFUTED") / len(words) < 0.05  # each part 1.25 % of one side, and the noise floor
+    assert words.count("HOLDS") == 0
+
+
+# --- medians ---------------------------------------------------------------------------------------------------------
+
+MEDIAN = contract(regions=LINEAR, design_effect=0.9, endpoint="absolute_gap").model_copy(update={"statistic": "median"})
+
+
+def of_median(values: Iterable[float | str]) -> Verdict:
+    return judge(MEDIAN, measurement([endpoint(values, "absolute_gap", statistic="median")]))
+
+
+def test_a_median_is_judged_by_the_sign_test_and_no_outlier_moves_it() -> None:
+    eight = [0.51, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 3.0]
+    found = of_median(eight)
+    assert found.word == "HOLDS"
+    assert (found.endpoints[0].estimate, found.endpoints[0].interval) == (pytest.approx(0.85), (0.51, 3.0))
+    assert of_median([0.49, *eight[1:]]).word == "INCONCLUSIVE"
+    assert of_median([-3.0, *eight[1:], 0.8]).word == "HOLDS"  # of nine units one may lie anywhere
+    assert of_median([*eight[:7], "the log is too short"]).word == "INCONCLUSIVE"
+
+
+def test_a_median_of_too_few_units_for_its_level_has_no_interval() -> None:
+    strict = MEDIAN.model_copy(update={"level": 0.999})
+    found = judge(strict, measurement([endpoint([0.6, 0.7, 0.8, 0.9] * 2, "absolute_gap", statistic="median")]))
+    assert (found.word, found.endpoints[0].interval) == ("INCONCLUSIVE", None)

@@ -388,3 +388,51 @@ def test_the_shelf_life_counts_from_the_newest_run_that_is_evidence() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValidationError, match="timezone"):
         run(HIGH, at=datetime(2026, 1, 1))
+
+
+# --- several parts, and medians --------------------------------------------------------------------------------------
+
+SECOND = {"endpoint": "deeper_did", "regions": {"holds": "<= 0.9", "refuted": "> 0.9"}, "design_effect": 0.7}
+
+
+def in_parts(first: float, second: float, number: int = 1, **changes: Any) -> PastRun:
+    other = {"units": around(second, 0.02), "cap": CAP, "noise_floor": 0.005}
+    return run(first, number=number, also=[other], **changes)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [
+        (HIGH, -0.4, "HOLDS"),
+        (LOW, -0.4, "REFUTED"),
+        (HIGH, 0.4, "REFUTED"),
+        (MIDDLE, -0.4, "WEAKENED"),
+        (MIDDLE, 0.4, "REFUTED"),
+        (HIGH, math.log(0.9), "OPEN"),
+    ],
+)
+def test_a_claim_in_parts_stands_with_all_of_them(first: float, second: float, word: str) -> None:
+    said = contract(also=[SECOND])
+    found = standing(said, "", [in_parts(first, second, 1), in_parts(first, second, 2)])
+    assert found.word == word
+    assert [look.n for look in found.subjects[0].looks] == [8, 16]
+
+
+def test_a_part_alone_is_read_as_if_it_were_all() -> None:
+    said = contract(also=[SECOND])
+    past = in_parts(HIGH, 0.4)
+    alone = [standing(said.alone(part), "", [past.of_part(number)]) for number, part in enumerate(said.parts)]
+    assert [one.word for one in alone] == ["HOLDS", "REFUTED"]
+    assert alone[1].subjects[0].looks[0].estimate == pytest.approx(math.exp(0.4))
+
+
+def test_a_median_stands_through_the_sign_sequence_whatever_an_outlier_says() -> None:
+    said = contract().model_copy(update={"statistic": "median"})
+    units = (0.3, 0.31, 0.33, 0.4, 0.5, 0.6, 0.7, 4.0)
+    assert standing(said, "", [run(0.0, units=units)]).word == "HOLDS"
+    assert standing(said, "", [run(0.0, units=(-4.0, *units[1:]))]).word == "OPEN"
+    wild = [run(0.0, units=(-4.0, *units[1:]), number=number) for number in (1, 2, 3)]
+    assert standing(said, "", wild).word == "HOLDS"
+    strict = contract(level=0.999).model_copy(update={"statistic": "median"})
+    (look,) = standing(strict, "", [run(0.0, units=units)]).subjects[0].looks
+    assert (math.log(look.low), math.log(look.high)) == pytest.approx((CAP[0] - 0.005, CAP[1] + 0.005))

@@ -29,6 +29,7 @@ from verifiers.stats import (
     secondary_level,
     shape_error,
     shared_variance,
+    sign_interval,
     sign_rank,
     sign_sequence,
     skewness,
@@ -207,6 +208,28 @@ def test_up_to_six_units_rule_out_no_median_at_all() -> None:
     assert sign_sequence([3.0, 1.0, 2.0, 7.0, 5.0, 4.0, 6.0], 0.95) == Interval(4.0, 1.0, 7.0)
     with pytest.raises(ValueError, match="one unit or more"):
         sign_sequence([], 0.95)
+
+
+@reproducible
+@given(values=st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=60, unique=True))
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_the_sign_interval_keeps_what_the_sign_test_does_not_reject(level: float, values: list[float]) -> None:
+    interval = sign_interval(values, level)
+    for theta in np.arange(-51.0, 51.0, 0.5).tolist():
+        below, ties = sum(value < theta for value in values), theta in values
+        counts = [below, below + 1] if ties else [below]
+        kept = any(binomtest(count, len(values)).pvalue > 1 - level for count in counts)
+        assert (interval.low <= theta <= interval.high) == kept
+    assert interval.estimate == np.median(values)
+
+
+@pytest.mark.parametrize(
+    ("n", "level", "rank"), [(5, 0.95, 0), (6, 0.95, 1), (8, 0.95, 1), (9, 0.95, 2), (12, 0.95, 3), (8, 0.995, 0)]
+)
+def test_the_rank_of_the_sign_interval_is_that_of_the_tables(n: int, level: float, rank: int) -> None:
+    values = [float(one) for one in range(1, n + 1)]
+    ends = (float(rank), float(n + 1 - rank)) if rank else (-math.inf, math.inf)
+    assert sign_interval(values, level)[1:] == ends
 
 
 def test_looking_208_times_at_the_median_misses_in_2_3_percent() -> None:

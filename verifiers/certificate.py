@@ -31,6 +31,7 @@ class Truth(Value):
 
     name: str
     value: FiniteFloat
+    also: dict[str, FiniteFloat] = {}  # the truths of a composite contract's further parts, by endpoint
     n: int
     words: dict[str, int]
     covered: int
@@ -96,6 +97,15 @@ class NoiseFloor(Value):
     threads: FiniteFloat
 
 
+class PartTried(Value):
+    """What is known of a further part of a composite contract."""
+
+    endpoint: str
+    bank: Bank
+    noise_floor: NoiseFloor
+    design_effect: FiniteFloat
+
+
 class Certificate(Value):
     """All of it. The four rates are the worst over rule and instrument. `code_digest` is that of everything that can
     change a certificate, `verifier_code` the part of it that every run carries.
@@ -117,6 +127,7 @@ class Certificate(Value):
     bank: Bank
     noise_floor: NoiseFloor
     design_effect: FiniteFloat
+    also: tuple[PartTried, ...] = ()
     false_holds: Rate
     false_refuted: Rate
     power: Rate

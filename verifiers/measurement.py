@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, model_validator
 
 Scale = Literal["linear", "log"]
+Statistic = Literal["mean", "median"]  # of the units: what an interval is for
 Profile = Literal["smoke", "standard", "thorough"]
 ControlKind = Literal["positive", "negative", "gate"]
 
@@ -47,6 +48,7 @@ class Request(Value):
     seed: Annotated[int, Field(ge=0, lt=2**53)]  # JSON numbers are exact up to there
     profile: Profile = "standard"
     parameters: dict[str, Any] = {}
+    columns: dict[str, str] = {}  # of a log: which one holds what, and in which unit
     units: Annotated[int, Field(ge=1)] | None = (
         None  # of a standard run, as the contract has it; None is the verifier's own number
     )
@@ -72,6 +74,7 @@ class Endpoint(Value):
     null: FiniteFloat
     cap: tuple[FiniteFloat, FiniteFloat]
     noise_floor: Annotated[FiniteFloat, Field(ge=0)]
+    statistic: Statistic = "mean"
     values: tuple[FiniteFloat | None, ...]
     missing: dict[int, str] = {}
 

@@ -11,11 +11,13 @@ from verifiers.records import Verifier
 from verifiers.sources import reached
 
 ROOT = Path(__file__).parent
-# The statistics by which a run is judged and a verifier tried.
+# The statistics by which a run is judged and a verifier tried: always, by the median, and in parts.
 JUDGING = (
     "t_interval", "lai_sequence", "lai_radius", "secondary_level", "binomial_upper", "binomial_lower", "skewness",
     "shape_error", "shared_variance", "mean", "standard_deviation",
 )  # fmt: skip
+JUDGING_MEDIANS = ("sign_interval", "sign_sequence", "sign_rank")
+JUDGING_PARTS = ("composite_level",)
 PACKAGES = ("torch", "numpy", "safetensors", "stillholds")
 
 
@@ -36,6 +38,12 @@ def trial_digest(verifier: Verifier) -> str:
     )
     spread = trial.spread if trial else 0.0
     return _sha256(code_digest(verifier), *statistics, repr((tried, spread)), repr(verifier.default_contract))
+
+
+def _judging(verifier: Verifier) -> tuple[str, ...]:
+    by_median = any(endpoint.statistic == "median" for endpoint in verifier.endpoints)
+    in_parts = "also" in verifier.default_contract
+    return JUDGING + JUDGING_MEDIANS * by_median + JUDGING_PARTS * in_parts
 
 
 def digest_of_modules(*modules: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from verifiers.measurement import Endpoint, Profile, Scale
+from verifiers.measurement import Endpoint, Profile, Scale, Statistic
 
 Entry = TypeVar("Entry")
 
@@ -66,6 +66,7 @@ class EndpointSpec:
     null: float
     noise_floor: float
     cap: tuple[float, float]
+    statistic: Statistic = "mean"
 
     def filled(self, units: Iterable[float | str]) -> Endpoint:
         """The endpoint with one value a unit; a string is the reason why a unit has none."""
@@ -77,6 +78,7 @@ class EndpointSpec:
             null=self.null,
             cap=self.cap,
             noise_floor=self.noise_floor,
+            statistic=self.statistic,
             values=tuple(None if isinstance(value, str) else value for value in units),
             missing={index: value for index, value in enumerate(units) if isinstance(value, str)},
         )
@@ -109,20 +111,25 @@ class Trial:
     """What a verifier is tried on before anybody believes it: subjects whose truth is known, and ways to break it.
 
     `planted` names a subject for every truth that the certificate asks about (the null, each border, the middle of
-    WEAKENED, the design effect) with its value as shown. In the world `true` the default contract's claim is true by
-    construction, in `false` it is false. `breaks` must be caught by the controls, `training_breaks` by the gates.
-    `spread` is the standard deviation, on the scale of analysis, of units of ordinary subjects: where the units of
-    `true` and `false` vary less, this is what the other levels draw with. `variations` are ways to measure that must
-    not matter (`batch`, `dtype`), asked for as breaks are.
+    WEAKENED, the design effect) with its value as shown, or the values of all parts of a composite contract. In the
+    world `true` the default contract's claim is true by construction, in `false` it is false. `breaks` must be caught
+    by the controls, `training_breaks` by the gates. `spread` is the standard deviation, on the scale of analysis, of
+    units of ordinary subjects, of each part in turn: where the units of `true` and `false` vary less, this is what the
+    other levels draw with. `variations` are ways to measure that must not matter (`batch`, `dtype`), asked for as
+    breaks are.
     """
 
-    planted: Mapping[str, float]
+    planted: Mapping[str, float | tuple[float, ...]]
     true: str
     false: str
     breaks: tuple[str, ...]
     training_breaks: tuple[str, ...] = ()
-    spread: float = 0.0
+    spread: float | tuple[float, ...] = 0.0
     variations: tuple[str, ...] = ()
+
+    def spread_of(self, part: int) -> float:
+        """The spread of the units of a part."""
+        return self.spread[part] if isinstance(self.spread, tuple) else self.spread
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,8 @@ class Verifier:
     """Everything that is known of a verifier without running it.
 
     `entry` is "module:function". A verifier with `refused` set stands here as an example and cannot be run.
-    `own_subjects` are subjects that come with a verifier from another package.
+    `own_subjects` are subjects that come with a verifier from another package; `schemes` are kinds of subjects that
+    somebody brings along (`runlog`, a training log), of which nothing is known beforehand.
     """
 
     name: str
@@ -151,6 +159,7 @@ class Verifier:
     controls: tuple[str, ...] = ()
     trial: Trial | None = None
     own_subjects: tuple[SubjectFacts, ...] = ()
+    schemes: tuple[str, ...] = ()
     refused: str = ""
 
     def endpoint(self, name: str) -> EndpointSpec:

@@ -1,7 +1,7 @@
 """The statistics of the house; every interval that anybody sees is computed here.
 
 Values are one number a unit (a world, a training run, a prompt), never a token. In order: what makes units of raw
-values (`contrast`, `jackknife`), intervals for one look (`t_interval`) and for every look (`lai_sequence`,
+values (`contrast`, `jackknife`), intervals for one look (`t_interval`, `sign_interval`) and for every look (`lai_sequence`,
 `sign_sequence`), levels, bounds on a rate, and what the certificate says of the shape of the units.
 
 scipy is imported inside the functions, because listing claims must not wait for it, and numpy not at all, because
@@ -114,6 +114,35 @@ def _t_boundary(n: int, level: float) -> float:
     from scipy.stats import t
 
     return float(t.ppf(0.5 + level / 2, n - 1))
+
+
+def sign_interval(values: Sequence[float], level: float) -> Interval:
+    """The two-sided interval for the median of VALUES at LEVEL that inverts the sign test, whatever the distribution.
+
+    From the r-th smallest to the r-th largest unit, r the largest for which a fair coin shows fewer than r heads in n
+    with a chance of at most α/2, α = 1 − LEVEL (Thompson 1936, Annals of Mathematical Statistics 7:122). Of 8 units at
+    95 % r is 1: all of them. With too few units for any r the ends are infinite. The estimate is the sample's median.
+
+    Raises:
+        ValueError: without values.
+    """
+    if not values:
+        raise ValueError("a median needs one unit or more, got none")
+    ordered, rank = sorted(values), _sign_test_rank(len(values), level)
+    if rank == 0:
+        return Interval(median(ordered), -math.inf, math.inf)
+    return Interval(median(ordered), ordered[rank - 1], ordered[-rank])
+
+
+@lru_cache(maxsize=4096)
+def _sign_test_rank(n: int, level: float) -> int:
+    ways, rank = 0, 0
+    while rank < n // 2:
+        ways += math.comb(n, rank)
+        if ways > (1 - level) / 2 * 2**n:
+            break
+        rank += 1
+    return rank
 
 
 def lai_sequence(values: Sequence[float], first_look: int, level: float) -> Interval:

@@ -9,7 +9,7 @@ import streamlit as st
 from claims import background, ledger, overview, runs
 from claims.contract import Contract
 from claims.judge import Verdict
-from claims.overview import Going, Record, RunLine
+from claims.overview import Going, Record, RunLine, of_part
 from claims.regime import count
 from claims.standing import SubjectReading
 from kb import read
@@ -115,17 +115,24 @@ def _plots(record: Record) -> None:
         frame.html(frame.heading("Runs on the contract's regions"))
         frame.empty("No run yet." if contract else "This claim has no contract, so nothing can be run for it.")
         return
-    dark = st.context.theme.type == "dark"
-    palette = charts.DARK if dark else charts.LIGHT
-    noise = record.newest.findings.endpoint(contract.endpoint).noise_floor if record.newest else 0
-    frame.html(
-        frame.heading(
-            "Runs on the contract's regions",
-            f"{100 * contract.level:g} %, t over units; verdicts widen it by {noise:g}",
+    palette = charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+    for number, part in enumerate(contract.parts):
+        noise = record.newest.findings.endpoint(part.endpoint).noise_floor if record.newest else 0
+        how = "sign test on the median of units" if part.statistic == "median" else "t over units"
+        title = f"{instrument.quantity_of(contract, part)}: one of {len(contract.parts)} parts" if contract.also else ""
+        frame.html(
+            frame.heading(
+                sentence(title).rstrip(".") if title else "Runs on the contract's regions",
+                f"{100 * contract.level:g} %, {how}; verdicts widen it by {noise:g}",
+            )
         )
-    )
+        _plots_of_part(of_part(record, number), palette)
+
+
+def _plots_of_part(record: Record, palette: charts.Palette) -> None:
     plots = drawn(record, palette)
-    st.altair_chart(charts.house(plots[0], palette), theme=None, width="stretch", alt=_in_words(shown))
+    words = _in_words(_shown(record.runs))
+    st.altair_chart(charts.house(plots[0], palette), theme=None, width="stretch", alt=words)
     if len(plots) > 1:
         together = "<span class='sh-soft'>confidence sequence, valid at every look; the thick bar is now</span>"
         frame.html(f"<p class='sh-small'><b>All runs together so far</b> {together}</p>")
@@ -152,8 +159,7 @@ def drawn(record: Record, palette: charts.Palette) -> list[charts.Plot]:
         )
     ]
     if reading:
-        endpoint = instrument.endpoint_of(contract)
-        quantity = endpoint.quantity if endpoint else contract.endpoint
+        quantity = instrument.quantity_of(contract, contract)
         scale = "log scale; " if contract.scale == "log" else ""
         plots.append(
             charts.sequence(contract, reading, axis, palette, f"{quantity}, {scale}{contract.null:g} = no effect")
@@ -363,8 +369,12 @@ def _contract(contract: Contract, record: Record) -> None:
         "weakened": ("smaller", "weak", "Weakened"),
         "refuted": ("refuted", "refuted", "Refuted"),
     }
-    rows = [[marks.html(Mark("", *looks[name])), escape(str(span))] for name, span in contract.regions.in_order()]
-    verifier, endpoint = instrument.verifier_of(contract), instrument.endpoint_of(contract)
+    rows = []
+    for part in contract.parts:
+        if contract.also:
+            rows.append(["", f"<b>{escape(instrument.quantity_of(contract, part))}</b>"])
+        rows += [[marks.html(Mark("", *looks[name])), escape(str(span))] for name, span in part.regions.in_order()]
+    verifier = instrument.verifier_of(contract)
     sizes = contract.regime.size
     size = " to ".join(count(bound) for bound in (sizes.low, sizes.high) if bound) + (
         " or more" if sizes.high is None else ""
@@ -373,13 +383,16 @@ def _contract(contract: Contract, record: Record) -> None:
     rows += [
         [f"<span class='sh-soft'>{name}</span>", escape(said)]
         for name, said in (
-            ("Quantity", endpoint.meaning if endpoint else contract.endpoint),
+            *(
+                (f"Part {n}" if contract.also else "Quantity", instrument.meaning_of(contract, part))
+                for n, part in enumerate(contract.parts, 1)
+            ),
             ("Unit", f"{verifier.unit}; {units}" if verifier else units),
             ("Measured by", f"{contract.verifier} on {', '.join(contract.subjects)}"),
             ("With", ", ".join(f"{name} {value:g}" for name, value in contract.parameters.items())),
             ("Speaks of", f"{contract.regime.stage}, {contract.regime.domain}, {size} parameters"),
             ("Layer", f"as the {contract.layer} says it"),
-            ("Design effect", f"{contract.design_effect:g}"),
+            ("Design effect", ", ".join(f"{part.design_effect:g}" for part in contract.parts)),
             ("Shelf life", f"{contract.shelf_life_days} days"),
             ("Does not say", contract.does_not_say),
         )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from claims.certified import speaks_of
-from claims.contract import Contract
+from claims.certified import parts_of, speaks_of
+from claims.contract import Contract, Part
 from stillholds.methods import UNKNOWN, Counted, errors, percent
 from stillholds.views import frame, marks
 from stillholds.words import Mark, day
@@ -19,10 +19,21 @@ def verifier_of(contract: Contract) -> Verifier | None:
     return registry.verifiers().get(contract.verifier)
 
 
-def endpoint_of(contract: Contract) -> EndpointSpec | None:
-    """What is known of the quantity that a contract is about; None when the verifier no longer measures it."""
+def quantity_of(contract: Contract, part: Part) -> str:
+    """What a part of a contract is about, in short; its name when the verifier no longer measures it."""
+    found = _endpoint(contract, part)
+    return found.quantity if found else part.endpoint
+
+
+def meaning_of(contract: Contract, part: Part) -> str:
+    """The same at length."""
+    found = _endpoint(contract, part)
+    return found.meaning if found else part.endpoint
+
+
+def _endpoint(contract: Contract, part: Part) -> EndpointSpec | None:
     verifier = verifier_of(contract)
-    return next((spec for spec in verifier.endpoints if spec.name == contract.endpoint), None) if verifier else None
+    return next((spec for spec in verifier.endpoints if spec.name == part.endpoint), None) if verifier else None
 
 
 def fact(contract: Contract) -> tuple[str, str, str]:
@@ -35,7 +46,7 @@ def fact(contract: Contract) -> tuple[str, str, str]:
     found = registry.certificate_of(verifier.name)
     if found and not speaks_of(found, contract):
         said = (
-            f"{verifier.name} {verifier.version} is certified for {found.contract['endpoint']} at its own settings only; "
+            f"{verifier.name} {verifier.version} is certified for {', '.join(parts_of(found.contract))} at its own settings only; "
             "nobody has counted how often this quantity is wrong, so it enters no standing."
         )
         return "Instrument", marks.html(Mark("", "uncertified", "ink", "Uncertified"), big=True), said
