@@ -1,0 +1,1 @@
+"""Records of verifiers, one module each; `verifiers.table` gathers them."""
