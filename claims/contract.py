@@ -269,8 +269,13 @@ def contract_from(written: Mapping[str, Any]) -> Contract:
         parameters = written.get("parameters", {})
         if not isinstance(parameters, Mapping):
             raise BadContract(f"parameters: {parameters!r} is no table of names and numbers")
-        for subject in subjects:
-            find_subject(SubjectRef.parse(subject), verifier)
+        for subject in map(SubjectRef.parse, subjects):
+            find_subject(subject, verifier)
+            if subject.scheme in verifier.schemes:
+                raise BadContract(
+                    f"subjects: {subject} cannot be drawn anew, and a claim's sample grows by drawing units anew: look at "
+                    f"it with `stillholds measure {verifier.name} --subject {subject}`"
+                )
         completed = {
             **_completed(written, verifier),
             "also": [_completed(part, verifier, f"also, part {n}: ") for n, part in enumerate(_also(written), start=2)],

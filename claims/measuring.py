@@ -1,8 +1,9 @@
 """A measurement without a library: a verifier on a subject under the verifier's own contract; nothing is written
-down.
+down. Here a subject may also be something that the user brings along, such as a training log.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from claims import worker
 from claims.certified import certificate_for
@@ -10,8 +11,9 @@ from claims.contract import Contract, contract_from
 from claims.judge import judge
 from claims.runs import Begun, Job
 from claims.verification import Means, Outcome, Watcher, outcome_of
-from verifiers.measurement import Failure, Profile, Request, SubjectRef
-from verifiers.registry import check_break, find, find_subject, runnable
+from verifiers import subjects
+from verifiers.measurement import Failure, Measurement, Profile, Request, SubjectRef
+from verifiers.registry import BadParameters, check_break, find, find_subject, runnable
 
 
 def plan(
@@ -27,7 +29,10 @@ def plan(
     find_subject(SubjectRef.parse(subject), record)
     own = record.default_contract
     asked = {**own.get("parameters", {}), **(parameters or {})}
-    contract = contract_from({**own, "verifier": verifier, "subjects": [subject], "parameters": asked})
+    contract = contract_from({**own, "verifier": verifier, "parameters": asked})
+    contract = contract.model_copy(
+        update={"subjects": (subject,)}
+    )  # which may be one that no claim's contract can name
     job = Job(
         verifier=verifier,
         subject=subject,
@@ -41,10 +46,36 @@ def plan(
     return job, contract
 
 
+def reading(subject: str, columns: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """What would be read from a subject that lies in files, before anything is measured; None for any other.
+
+    Raises:
+        VerifierError: when it cannot be read, or COLUMNS are named of what has none.
+    """
+    said = subjects.reading(SubjectRef.parse(subject), columns)
+    if columns and said is None:
+        raise BadParameters(f"columns and units are those of a log, and {subject} is none: leave them out")
+    return said
+
+
+def read_from(measured: Measurement | None) -> Mapping[str, Any] | None:
+    """What a measurement read from a subject that lies in files, with the digest of each."""
+    return measured.findings.settings.get("log") if measured else None
+
+
 def measure(
-    job: Job, contract: Contract, seed: int, means: Means, watcher: Watcher, broken: str | None = None
-) -> Outcome:
-    """Run the job with SEED and judge what comes out; with the instrument BROKEN in a way that has a name.
+    job: Job,
+    contract: Contract,
+    seed: int,
+    means: Means,
+    watcher: Watcher,
+    *,
+    broken: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> tuple[Outcome, Measurement | None]:
+    """Run the job with SEED, and give what was judged and what was measured; with the instrument BROKEN in a way that
+    has a name, and with the COLUMNS of a log. The experiment's process works in this one's folder, so that the names
+    of files mean the same there.
 
     Raises:
         BadParameters: when the verifier knows no such break.
@@ -58,6 +89,7 @@ def measure(
         seed=seed,
         profile=job.profile,
         parameters=job.parameters,
+        columns=dict(columns or {}),
         units=job.units,
         processes=means.processes,
         cache=means.cache,
@@ -65,8 +97,11 @@ def measure(
         broken=broken,
     )
     measured = worker.measure(request, job.wall_seconds, watcher.progressed, lambda: False)
-    verdict = None if isinstance(measured, Failure) else judge(contract, measured)
-    certified = broken is None and not isinstance(measured, Failure) and certificate_for(contract, measured) is not None
-    outcome = outcome_of(job, measured, verdict).model_copy(update={"certified": certified})
+    if isinstance(measured, Failure):
+        outcome = outcome_of(job, measured, None)
+        watcher.ended([outcome])
+        return outcome, None
+    certified = broken is None and certificate_for(contract, measured) is not None
+    outcome = outcome_of(job, measured, judge(contract, measured)).model_copy(update={"certified": certified})
     watcher.ended([outcome])
-    return outcome
+    return outcome, measured

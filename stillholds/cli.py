@@ -289,7 +289,12 @@ def verify(
 @app.command()
 def measure(
     verifier: Annotated[str, typer.Argument(help="The name of a verifier.", autocompletion=_verifier_names)],
-    subject: Annotated[str, typer.Option(help="What to measure, e.g. lab:story.")],
+    subject: Annotated[
+        str,
+        typer.Option(
+            help="What to measure, e.g. lab:story, or logs of your own: runlog:A.csv,B.csv or runlog:'*.csv'."
+        ),
+    ],
     seed: Annotated[
         int | None,
         typer.Option(min=0, max=2**53 - 1, help="The same seed gives the same bits. Default: a new one, printed."),
@@ -298,6 +303,16 @@ def measure(
     parameter: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=NUMBER", help="In place of the verifier's own contract; may be repeated."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT=NAME", help="Which column of a log is the step, entropy, score, run or arm; may be repeated."
+        ),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT=UNIT", help="Units of a log: entropy=nats or bits, score=share or percent."),
     ] = None,
     broken: Annotated[
         str | None,
@@ -312,13 +327,23 @@ def measure(
 ) -> None:
     """Measure without a library: run a verifier on a subject under its own default contract, and write nothing down."""
     from claims import measuring
-    from stillholds import console, options, present
+    from stillholds import console, logs, options, present
 
-    means = _means(processes)
+    columns = options.columns(column or [], unit or [])
     job, contract = measuring.plan(verifier, subject, options.profile(profile), options.parameters(parameter or []))
+    read = measuring.reading(subject, columns)  # what cannot be read is said before anything is started
+    means = _means(processes or (1 if read else None))  # a log is measured sooner than a second process starts
     with console.watching([job], means.processes) as watcher:
-        outcome = measuring.measure(job, contract, options.seed(seed), means, watcher, broken)
-    _answer(present.outcome(outcome), as_json, lambda _: console.outcomes([outcome]))
+        outcome, measured = measuring.measure(
+            job, contract, options.seed(seed), means, watcher, broken=broken, columns=columns
+        )
+
+    def show(out: Any) -> None:
+        console.outcomes([outcome])
+        for line in logs.in_words(measured):
+            out.print(line)
+
+    _answer(logs.document(present.outcome(outcome), measured), as_json, show)
     _end_by([outcome], frozenset())
 
 

@@ -48,6 +48,19 @@ def parameters(said: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def columns(named: Sequence[str], units: Sequence[str]) -> dict[str, str]:
+    """The names of --column WHAT=NAME and the units of --unit WHAT=UNIT, as a log's reader takes them."""
+    found: dict[str, str] = {}
+    for option, ending, said in (("--column", "", named), ("--unit", "_unit", units)):
+        for part in said:
+            what, _, value = part.partition("=")
+            if not what.strip() or not value.strip():
+                raise typer.BadParameter(f"{part!r} is no WHAT=NAME, such as entropy=bits", param_hint=option)
+            if found.setdefault(what.strip() + ending, value.strip()) != value.strip():
+                raise typer.BadParameter(f"{what.strip()!r} is said twice", param_hint=option)
+    return found
+
+
 def seed(given: int | None) -> int:
     """The seed that was given, or a new one."""
     return secrets.randbelow(2**52) if given is None else given

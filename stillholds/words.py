@@ -113,7 +113,8 @@ def with_interval(judged: Judged) -> str:
     if judged.estimate is None:
         return "not measured"
     if judged.interval is None:
-        return f"{number(judged.estimate)}, no interval from {judged.n} unit"
+        few = "1 unit is" if judged.n == 1 else f"{judged.n} units are"
+        return f"{number(judged.estimate)}, {few} too few for an interval"
     return between(judged.interval[0], judged.estimate, judged.interval[1])
 
 

@@ -370,7 +370,7 @@ def test_measuring_judges_by_the_verifiers_own_contract_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     job, own = measuring.plan("entropy_gap", "lab:story", "standard")
     watcher = Silent()
-    outcome = measuring.measure(job, own, 7, means(tmp_path), watcher)
+    outcome, _ = measuring.measure(job, own, 7, means(tmp_path), watcher)
     assert (outcome.verdict, outcome.claim, outcome.run, outcome.number) == ("HOLDS", None, None, None)
     assert outcome.provenance is not None
     assert outcome.provenance.seed == watcher.heard[0].seed == 7

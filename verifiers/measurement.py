@@ -140,9 +140,14 @@ class Arm(Value):
 
 
 class Curve(Value):
-    """A quantity over another, in several arms: drawn, and never judged. `scale` and `null` are those of y."""
+    """A quantity over another, in several arms: drawn, and never judged. `scale` and `null` are those of y.
+
+    `style` says how it is drawn: arms as lines over x, as columns side by side in the order of x, or each unit in a
+    panel of its own where both quantities were measured.
+    """
 
     name: str
+    style: Literal["lines", "columns", "panels"] = "lines"
     x: str
     y: str
     scale: Scale

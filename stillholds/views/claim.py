@@ -14,7 +14,7 @@ from claims.regime import count
 from claims.standing import SubjectReading
 from kb import read
 from kb.read import View
-from stillholds.views import charts, cite, curves, frame, instrument, marks, prose
+from stillholds.views import arms, charts, cite, curves, frame, instrument, marks, plane, prose
 from stillholds.views.lists import mark_of_run
 from stillholds.words import Mark, between, day, fresh_mark, mark, scale_mark, seconds, sentence, with_interval
 from verifiers.measurement import Curve, Measurement
@@ -190,23 +190,34 @@ def _chosen_run(record: Record) -> None:
     with frame.store().reading() as session:
         measured = ledger.measurement(session, line.measurement_digest or "")
     for curve in measured.findings.curves:
-        _curve(curve, line)
+        _curve(curve, line, measured)
     with st.expander(f"Run {line.number} in numbers", expanded=asked is not None):
         frame.html(_numbers(line.verdict))
         frame.html(_provenance(measured, line))
 
 
-def _curve(curve: Curve, line: RunLine) -> None:
+KEYS = {
+    "lines": "thin: a unit, thick: the mean; line at {null:g}: no effect",
+    "columns": "a dot: a unit; beside them the mean with its 95 % interval",
+    "panels": "dots: as measured, line: fitted, dashed: foretold from the first third",
+}
+
+
+def _curve(curve: Curve, line: RunLine, measured: Measurement) -> None:
     """A quantity over another in the chosen run, drawn and never judged."""
     palette = charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
-    frame.html(
-        frame.heading(
-            sentence(curve.name).rstrip("."),
-            f"run {line.number}; thin: a unit, thick: the mean; line at {curve.null:g}: no effect",
-        )
+    key = KEYS[curve.style].format(null=curve.null)
+    frame.html(frame.heading(sentence(curve.name).rstrip("."), f"run {line.number}; {key}"))
+    if curve.style == "panels":
+        values = measured.findings.endpoints[0].values
+        plane.show(curve, [f"unit {number}" for number in range(1, len(values) + 1)], values, palette)
+        return
+    drawing, words = (
+        (arms.arms(curve, palette), arms.in_words(curve))
+        if curve.style == "columns"
+        else (curves.curve(curve, palette), curves.in_words(curve))
     )
-    drawing = charts.house(curves.curve(curve, palette), palette)
-    st.altair_chart(drawing, theme=None, width="stretch", alt=curves.in_words(curve))
+    st.altair_chart(charts.house(drawing, palette), theme=None, width="stretch", alt=words)
 
 
 def _numbers(verdict: Verdict) -> str:
@@ -222,7 +233,9 @@ def _numbers(verdict: Verdict) -> str:
         if one.n or one.primary
     ]
     absent = sum(not one.n and not one.primary for one in verdict.endpoints)
-    below = "The first decides; the others are shown." + (f" Not measured here: {absent} others." if absent else "")
+    deciding = sum(one.primary for one in verdict.endpoints)
+    below = "The first decides" if deciding == 1 else f"The first {deciding} decide together"
+    below += "; the others are shown." + (f" Not measured here: {absent} others." if absent else "")
     return f"<p>{escape(verdict.reason)}.</p>" + frame.table(
         ["Quantity", "Estimate [interval]", "Level", "Units", "Null"], rows, below
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from stillholds.views import claim, frame, graph, home, lists, note, paper, search
+from stillholds.views import claim, frame, graph, home, lists, note, paper, search, upload
 from stillholds.views.nav import listen
 
 
@@ -19,6 +19,7 @@ def main() -> None:
         st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
         st.Page(_framed(graph.page), title="Graph", url_path="graph"),
         st.Page(_framed(search.page), title="Search", url_path="search"),
+        st.Page(_framed(upload.page), title="Your own log", url_path="your-own-log"),
         st.Page(_framed(note.line), title="Line", url_path="line", visibility="hidden"),
         st.Page(_framed(note.note), title="Note", url_path="note", visibility="hidden"),
         st.Page(_framed(claim.page), title="Claim", url_path="claim", visibility="hidden"),

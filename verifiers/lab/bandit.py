@@ -6,13 +6,15 @@ arXiv:2505.22617 can be held against what an update really does to the entropy.
 
 In the positive control the right answer is paid for. In the negative control an answer drawn anew at each step is paid
 for: there is nothing to learn, so the expected reward stays at chance, and so does the mean change of entropy to first
-order. Entropy falls all the same, by the second order, as the policy wanders into a corner.
+order. Entropy falls all the same, by the second order, as the policy wanders into a corner. A third reward pays for
+diversity, the chance that two draws differ: reward and entropy rise together, against the law.
 
 Letters as in the paper: z logits, π policy, r reward, A advantage, η learning rate, H entropy. Letters in shape
 comments: B prompts, K answers.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -30,6 +32,7 @@ class Bandit:
     steps: int = 400
     natural: bool = False  # natural gradient instead of policy gradient
     informed: bool = True  # the right answer is paid for; else one drawn anew at each step
+    diverse: bool = False  # paid for is that two draws differ, whichever is right
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Series:
     """What a run went through, means over prompts; entry 0 is before the first step."""
 
     entropy: Tensor  # (steps + 1,) nats
-    reward: Tensor  # (steps + 1,) probability of the right answer, whatever was paid for
+    reward: Tensor  # (steps + 1,) probability of the right answer, whatever was paid for; or of two draws that differ
     predicted: Tensor  # (steps,) nats by which each step should change the entropy, to first order
 
 
@@ -72,14 +75,17 @@ def run(settings: Bandit, generator: Generator) -> Series:
     logits = settings.spread * torch.randn(shape, generator=generator, dtype=torch.float64)
     right = _one_answer_each(shape, generator)
     gradient = natural_gradient if settings.natural else policy_gradient
-    entropies, rewards, predicted = [entropy(logits).mean()], [_expected(right, logits)], []
+    success = _differing if settings.diverse else partial(_expected, right)
+    entropies, rewards, predicted = [entropy(logits).mean()], [success(logits)], []
     for _ in range(settings.steps):
         paid = right if settings.informed else _one_answer_each(shape, generator)
+        if settings.diverse:
+            paid = -2 * logits.softmax(-1)  # whose gradient, held fixed, is that of the chance to differ
         step = settings.rate * gradient(logits, paid)
         predicted.append(-covariance(logits, step).mean())
         logits = logits + step
         entropies.append(entropy(logits).mean())
-        rewards.append(_expected(right, logits))
+        rewards.append(success(logits))
     return Series(torch.stack(entropies), torch.stack(rewards), torch.stack(predicted))
 
 
@@ -92,3 +98,8 @@ def _one_answer_each(shape: tuple[int, int], generator: Generator) -> Tensor:
 def _expected(reward: Tensor, logits: Tensor) -> Tensor:
     """The mean over prompts of the expected REWARD (B, K)."""
     return (logits.softmax(-1) * reward).sum(-1).mean()
+
+
+def _differing(logits: Tensor) -> Tensor:
+    """The mean over prompts of the chance that two draws differ."""
+    return (1 - logits.softmax(-1).square().sum(-1)).mean()
