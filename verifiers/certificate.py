@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, FiniteFloat, ValidationError
+from pydantic import AwareDatetime, Field, FiniteFloat, ValidationError
 
 from verifiers.measurement import Value
 from verifiers.records import Verifier
@@ -31,7 +31,9 @@ class Truth(Value):
 
     name: str
     value: FiniteFloat
-    also: dict[str, FiniteFloat] = {}  # the truths of a composite contract's further parts, by endpoint
+    also: dict[str, FiniteFloat] = Field(
+        default_factory=dict
+    )  # the truths of a composite contract's further parts, by endpoint
     n: int
     words: dict[str, int]
     covered: int

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, get_args
 
 from verifiers import certificate, provenance
+from verifiers.cards.entropy_gap import ENTROPY_GAP
 from verifiers.certificate import Break, Certificate, Rate, Truth
 from verifiers.measurement import Profile, SubjectRef
 from verifiers.records import (
@@ -28,7 +29,7 @@ from verifiers.records import (
     VerifierError,
     pick,
 )
-from verifiers.table import ENTROPY_GAP, SUBJECTS, VERIFIERS
+from verifiers.table import SUBJECTS, VERIFIERS
 
 __all__ = [
     "ENTROPY_GAP",
