@@ -250,7 +250,7 @@ def curves(units: list[Unit]) -> tuple[Curve, ...]:
         {arm: [(x, value)] for arm, x in place.items() if (value := unit.series.get(arm)) is not None} for unit in units
     ]
     found = (
-        _curve("arms", "arm", "success, probability", ends),
+        _curve("arms", "arm", "success, probability", ends).model_copy(update={"style": "columns"}),
         _curve("spectrum", "share of tokens, most uncertain first", "entropy, nats", [unit.spectrum for unit in units]),
         _curve("grid", "steps of training", "top − all + 0.10 · gain, success", [unit.grid for unit in units]),
     )

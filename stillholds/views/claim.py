@@ -207,7 +207,8 @@ def _curve(curve: Curve, line: RunLine, measured: Measurement) -> None:
     """A quantity over another in the chosen run, drawn and never judged."""
     palette = charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
     key = KEYS[curve.style].format(null=curve.null)
-    frame.html(frame.heading(sentence(curve.name).rstrip("."), f"run {line.number}; {key}"))
+    title = f"{curve.y} over {curve.x}" if curve.style == "panels" else curve.name
+    frame.html(frame.heading(sentence(title).rstrip("."), f"run {line.number}; {key}"))
     if curve.style == "panels":
         values = measured.findings.endpoints[0].values
         plane.show(curve, [f"unit {number}" for number in range(1, len(values) + 1)], values, palette)

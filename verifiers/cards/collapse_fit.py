@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from verifiers.records import EndpointSpec, ParameterSpec, ProfileSpec, SubjectFacts, Trial, Verifier
 
 _RL = "post-trained with reinforcement learning"
-_SHARE = (-1.0, 1.0)
 _POINTS = (-100.0, 100.0)
 _LOG_20 = 3.0
 
@@ -36,14 +35,19 @@ SUBJECTS: Mapping[str, SubjectFacts] = {
 }
 
 
+def _share(name: str, quantity: str, meaning: str) -> EndpointSpec:
+    """A share of variance with the sign of a; bounded, and skewed where the law is good, so its median is asked for."""
+    return EndpointSpec(name, quantity, meaning, "linear", 0.0, 0.002, (-1.0, 1.0), statistic="median")
+
+
 def _of(name: str, quantity: str, meaning: str, cap: tuple[float, float], noise_floor: float = 0.002) -> EndpointSpec:
     """An endpoint on a linear scale with 0 for no effect."""
-    return EndpointSpec(name, quantity, meaning, "linear", 0.0, noise_floor, cap, statistic="median")
+    return EndpointSpec(name, quantity, meaning, "linear", 0.0, noise_floor, cap)
 
 
 def _ratio(name: str, quantity: str, meaning: str) -> EndpointSpec:
     """A ratio, analysed as its logarithm; a run counts as twentyfold at most."""
-    return EndpointSpec(name, quantity, meaning, "log", 1.0, 0.005, (-_LOG_20, _LOG_20), statistic="median")
+    return EndpointSpec(name, quantity, meaning, "log", 1.0, 0.005, (-_LOG_20, _LOG_20))
 
 
 def _off(name: str, who: str) -> EndpointSpec:
@@ -84,23 +88,20 @@ COLLAPSE_FIT = Verifier(
     sources=("arXiv:2505.22617",),
     unit="a training run",
     endpoints=(
-        _of(
+        _share(
             "fit",
             "R² of the law that counts, signed",
             "what −a·exp(H) + b explains of a run's reward, beyond a trend; below 0 with the wrong sign",
-            _SHARE,
         ),
-        _of(
+        _share(
             "raw_r2",
             "R² of the law, signed",
             "the same without any guard: what two trends have in common is in it",
-            _SHARE,
         ),
-        _of(
+        _share(
             "beyond_a_line",
             "partial R² beyond a line in step, signed",
             "what exp(H) explains that a drift does not",
-            _SHARE,
         ),
         _of("coefficient", "a", "reward won for each unit by which exp(H) falls", (-5.0, 5.0)),
         _of("ceiling", "b − a", "the reward that the law foretells at no entropy; above 1 it cannot be", (-5.0, 5.0)),
