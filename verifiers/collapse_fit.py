@@ -222,13 +222,15 @@ def plane(units: Sequence[Unit]) -> Curve:
 
 
 def laws(run: Run, found: Fit | str) -> dict[str, Run]:
-    """The fitted law and what the first third foretells, as points from the highest entropy to the lowest."""
+    """What was fitted: the law and its rivals, and what the law fitted to the first third foretells."""
     if isinstance(found, str):
         return {}
     entropy = np.linspace(run.entropy.max(), run.entropy.min(), 12)
-    third = run.only(np.arange(len(run.step) // 3))
-    lines = {
-        "fitted law": fits.line(run.branching, run.score),
-        "forecast of the first third": fits.line(third.branching, third.score),
+    third, alone = run.only(np.arange(len(run.step) // 3)), fits.rise(run.step, run.score).curve
+    law, early = fits.line(run.branching, run.score), fits.line(third.branching, third.score)
+    return {
+        "fitted law": Run(entropy, entropy, law.at(np.exp(entropy))),
+        "straight line in entropy": Run(entropy, entropy, fits.line(run.entropy, run.score).at(entropy)),
+        "rise in step": Run(run.step, run.entropy, fits.line(alone, run.score).at(alone)),
+        "forecast of the first third": Run(entropy, entropy, early.at(np.exp(entropy))),
     }
-    return {name: Run(entropy, entropy, line.at(np.exp(entropy))) for name, line in lines.items()}

@@ -13,7 +13,12 @@ from stillholds.words import number
 from verifiers.measurement import Curve
 
 LOGGED = "measured"
-LINES = {"fitted law": [1, 0], "forecast of the first third": [3, 3]}  # what was fitted, by its stroke
+LINES = {  # what was fitted, by its stroke and its width
+    "fitted law": ([1, 0], 1.5),
+    "forecast of the first third": ([4, 3], 1.5),
+    "straight line in entropy": ([1, 0], 0.5),
+    "rise in step": ([1, 2], 1.0),
+}
 MOST = 12  # panels
 ABREAST = 4
 HEIGHT = 150
@@ -55,9 +60,9 @@ def _panel(run: pd.DataFrame, axes: tuple[alt.X, alt.Y], title: str, p: Palette)
     ]
     layers += [
         alt.Chart(run[run.arm == arm])
-        .mark_line(clip=True, color=p["ink"], strokeWidth=1.5, strokeDash=dash)
+        .mark_line(clip=True, color=p["ink"], strokeWidth=width, strokeDash=dash)
         .encode(x=x, y=y)
-        for arm, dash in LINES.items()
+        for arm, (dash, width) in LINES.items()
     ]
     others = run[~run.arm.isin([LOGGED, *LINES])]  # runs with an intervention, beside the one that they belong to
     if len(others):

@@ -207,7 +207,10 @@ def _plane(measured: Measurement) -> None:
     primary, curve = measured.findings.endpoints[0], measured.findings.curves[0]
     runs = measured.findings.settings["log"]["runs"]
     names = [run["name"] for run in runs if not run["arm"]]
-    key = ["beside a name: what counts of its R²", "dashed: foretold by the first third"]
+    key = [
+        "beside a name: what counts of its R²",
+        "dashed: foretold by the first third; thin: a line in entropy; dotted: a rise in step",
+    ]
     key += ["open: intervened"] * (len(names) < len(runs))
     key += [f"the first {plane.MOST} of {len(names)} runs"] * (len(names) > plane.MOST)
     frame.html(frame.heading("Score over entropy, with the fitted law", "; ".join(key)))
