@@ -20,9 +20,7 @@ from kb.store import Store
 from tests.cli_support import EXAMPLES
 from verifiers.measurement import Measurement
 
-GOLDEN = (
-    Path(__file__).parent / "data" / "entropy_gap_standard.json"
-)  # one real standard run, so that no test waits for it
+DATA = Path(__file__).parent / "data"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,18 +37,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def recorded() -> Measurement:
-    """A measurement that entropy_gap gave once."""
-    return Measurement.model_validate_json(GOLDEN.read_text())
+def recorded(verifier: str = "entropy_gap") -> Measurement:
+    """A real standard run that a verifier gave once, so that no test waits for it."""
+    return Measurement.model_validate_json((DATA / f"{verifier}_standard.json").read_text())
 
 
 def library_with_a_run(path: Path, *pages: Path) -> Store:
-    """The example library, its contracts judged on one recorded measurement: each asks for a part of it."""
+    """The example library, its contracts judged on one recorded measurement a verifier: each asks for a part of it."""
     store = library.create(path, now())
     library.bring_in(store, [EXAMPLES, *pages], now())
     for job in verification.plan(store, None, "standard", now()):
         run = runs.begin(store, job, now())
-        runs.end(store, run.id, recorded(), now())
+        runs.end(store, run.id, recorded(job.verifier), now())
     return store
 
 

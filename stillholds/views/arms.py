@@ -1,4 +1,4 @@
-"""Arms side by side: every unit as a dot, the mean with its interval beside them. Drawn, and never judged."""
+"""Arms side by side: every unit as a tick, the mean with its interval over them. Drawn, and never judged."""
 
 import altair as alt
 import pandas as pd
@@ -9,8 +9,6 @@ from stillholds.views.curves import label
 from stillholds.words import number
 from verifiers.measurement import Arm, Curve
 from verifiers.stats import Interval, t_interval
-
-BESIDE = 14  # px from the dots to the interval of their mean
 
 
 def arms(drawn: Curve, p: Palette) -> Plot:
@@ -28,16 +26,15 @@ def arms(drawn: Curve, p: Palette) -> Plot:
     x = alt.X("arm:N", title=None, sort=names, axis=alt.Axis(labelAngle=0))
     scale = alt.Scale(type=drawn.scale, zero=False, nice=True)
     y = alt.Y("y:Q", title=drawn.y, scale=scale, axis=alt.Axis(tickCount=5))
-    beside = alt.value(BESIDE)
     dots, summary = alt.Chart(units), alt.Chart(means)
     return alt.layer(
         dots.mark_line(color=p["soft"], strokeWidth=1, opacity=0.25).encode(x=x, y=y, detail="unit:N"),
-        dots.mark_point(color=p["ink"], filled=True, size=28, opacity=0.6).encode(x=x, y=y),
+        dots.mark_tick(color=p["ink"], size=26, thickness=1, opacity=0.5, orient="horizontal").encode(x=x, y=y),
         summary.mark_rule(color=p["ink"], strokeWidth=2).encode(
-            x=x, y=alt.Y("low:Q", title=drawn.y, scale=scale), y2="high:Q", xOffset=beside
+            x=x, y=alt.Y("low:Q", title=drawn.y, scale=scale), y2="high:Q"
         ),
         summary.mark_point(color=p["ink"], fill=p["paper"], size=70, strokeWidth=2, opacity=1).encode(
-            x=x, y=alt.Y("mean:Q", title=drawn.y, scale=scale), xOffset=beside
+            x=x, y=alt.Y("mean:Q", title=drawn.y, scale=scale)
         ),
     ).properties(width="container", height=260)
 

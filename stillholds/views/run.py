@@ -31,7 +31,7 @@ def chosen(record: Record) -> None:
 
 KEYS = {
     "lines": "thin: a unit, thick: the mean; line at {null:g}: no effect",
-    "columns": "a dot: a unit; beside them the mean with its 95 % interval",
+    "columns": "a tick: a unit, joined from arm to arm; circle: the mean with its 95 % interval",
     "panels": "dots: as measured; line: the law, dashed: foretold by the first third, thin: a line in entropy, dotted: a rise in step",
 }
 
