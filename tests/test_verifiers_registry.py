@@ -122,6 +122,16 @@ def test_a_typo_in_an_endpoint_or_a_parameter_gets_a_suggestion() -> None:
         ENTROPY_GAP.checked({"own_entropie": 0.4})
 
 
+@pytest.mark.parametrize(
+    ("verifier", "switch"), [("entropy_gap", "rivals"), ("forking_share", "details"), ("collapse_fit", "details")]
+)
+def test_what_a_switch_adds_is_added_whole_or_not_at_all(verifier: str, switch: str) -> None:
+    record = find(verifier)
+    assert [record.checked({switch: value})[switch] for value in (0, 1)] == [0.0, 1.0]
+    with pytest.raises(BadParameters, match=rf"{switch} = 0\.5: give 0 or 1"):
+        record.checked({switch: 0.5})
+
+
 def test_parameters_are_filled_in_and_become_numbers() -> None:
     defaults = {spec.name: spec.default for spec in ENTROPY_GAP.parameters}
     assert ENTROPY_GAP.checked({"own_entropy": 1}) == defaults | {"own_entropy": 1.0}

@@ -184,6 +184,8 @@ class Verifier:
                 raise BadParameters(
                     f"{name} = {value!r}: give a number from {spec.low:g} to {spec.high:g} ({spec.meaning})"
                 )
+            if spec.adds and value not in {0, 1}:
+                raise BadParameters(f"{name} = {value!r}: give 0 or 1 ({spec.meaning})")
             checked[name] = float(value)
         for spec in specs.values():
             if spec.below and checked[spec.name] >= checked[spec.below]:
