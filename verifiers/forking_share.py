@@ -64,7 +64,7 @@ WORLDS: Mapping[str, Spec] = {
     "path-mixed-quarter": replace(MIXED, fillers=2),
 }
 # Planted subjects: the truths of the three parts. Where one part is on its border, the others are at their design effects.
-DESIGN: Parts = (0.06, 0.06, -0.12)
+DESIGN: Parts = (0.09, 0.09, -0.14)
 PLANTED: Mapping[str, Parts] = {
     "forks-borders": (0.0, 0.0, 0.0),
     "forks-border-top": (0.0, *DESIGN[1:]),
@@ -72,7 +72,7 @@ PLANTED: Mapping[str, Parts] = {
     "forks-border-rest": (*DESIGN[:2], 0.0),
     "forks-design": DESIGN,
 }
-SPREAD = 0.035  # of planted units, each part: that of trained ones where it is largest, rounded up
+SPREAD = 0.05  # of planted units, each part: that of trained ones where it is largest, rounded up
 GRID_RATES = (2.0, 8.0)  # times the contract's rate
 GRID_UNITS = 3
 

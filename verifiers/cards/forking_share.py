@@ -14,10 +14,10 @@ _WORLDS: Mapping[str, tuple[str, float]] = {  # what is said of each, and what a
 }
 _PLANTED: Mapping[str, tuple[str, tuple[float, float, float]]] = {
     "planted:forks-borders": ("all three parts on their borders", (0.0, 0.0, 0.0)),
-    "planted:forks-border-top": ("the top share on its border", (0.0, 0.06, -0.12)),
-    "planted:forks-border-random": ("the top share on its border with a random one", (0.06, 0.0, -0.12)),
-    "planted:forks-border-rest": ("the rest on its border", (0.06, 0.06, 0.0)),
-    "planted:forks-design": ("the design effects", (0.06, 0.06, -0.12)),
+    "planted:forks-border-top": ("the top share on its border", (0.0, 0.09, -0.14)),
+    "planted:forks-border-random": ("the top share on its border with a random one", (0.09, 0.0, -0.14)),
+    "planted:forks-border-rest": ("the rest on its border", (0.09, 0.09, 0.0)),
+    "planted:forks-design": ("the design effects", (0.09, 0.09, -0.14)),
 }
 
 _FLOOR = 0.0005
@@ -202,10 +202,10 @@ FORKING_SHARE = Verifier(
     default_contract={
         "endpoint": "top_not_inferior",
         "regions": {"holds": ">= 0", "refuted": "< 0"},
-        "design_effect": 0.06,
+        "design_effect": 0.09,
         "also": [
-            {"endpoint": "top_over_random", "regions": {"holds": ">= 0", "refuted": "< 0"}, "design_effect": 0.06},
-            {"endpoint": "rest_adds_little", "regions": {"holds": "<= 0", "refuted": "> 0"}, "design_effect": -0.12},
+            {"endpoint": "top_over_random", "regions": {"holds": ">= 0", "refuted": "< 0"}, "design_effect": 0.09},
+            {"endpoint": "rest_adds_little", "regions": {"holds": "<= 0", "refuted": "> 0"}, "design_effect": -0.14},
         ],
         "subjects": ["lab:path-mixed"],
         "unit": {"per_run": 8, "first_look": 8},
@@ -237,7 +237,7 @@ FORKING_SHARE = Verifier(
             "planted effect of half size",
         ),
         training_breaks=("unlearned base", "random reward", "swapped reward"),
-        spread=0.035,
+        spread=0.05,
         variations=("batch", "dtype"),
     ),
 )

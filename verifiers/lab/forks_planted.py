@@ -19,8 +19,10 @@ from verifiers.lab.path import MIXED, PROMPT, STATES, Path
 PARTS = ("top_not_inferior", "top_over_random", "rest_adds_little")
 Parts = tuple[float, float, float]  # their truths, in that order
 
-GAIN = 0.5  # of the arm on all tokens, in every planted unit; its base is drawn from this interval:
-BASE = (0.25, 0.35)
+# Of the arm on all tokens, in every planted unit, and where its base is drawn from: with these, contrasts of five standard
+# deviations about the design effects are still those of successes from 0 to 1.
+GAIN = 0.4
+BASE = (0.28, 0.31)
 
 
 @dataclass(frozen=True)
