@@ -64,7 +64,7 @@ WORLDS: Mapping[str, Spec] = {
     "path-mixed-quarter": replace(MIXED, fillers=2),
 }
 # Planted subjects: the truths of the three parts. Where one part is on its border, the others are at their design effects.
-DESIGN: Parts = (0.09, 0.09, -0.14)
+DESIGN: Parts = (0.09, 0.06, -0.14)
 PLANTED: Mapping[str, Parts] = {
     "forks-borders": (0.0, 0.0, 0.0),
     "forks-border-top": (0.0, *DESIGN[1:]),
@@ -72,7 +72,7 @@ PLANTED: Mapping[str, Parts] = {
     "forks-border-rest": (*DESIGN[:2], 0.0),
     "forks-design": DESIGN,
 }
-SPREAD = 0.05  # of planted units, each part: that of trained ones where it is largest, rounded up
+SPREADS: Parts = (0.05, 0.02, 0.05)  # of planted units, part by part: those of trained ones, rounded up
 GRID_RATES = (2.0, 8.0)  # times the contract's rate
 GRID_UNITS = 3
 
@@ -87,7 +87,7 @@ class Settings:
     details: bool  # whether the endpoints beside the three parts are measured, and the grid
     units: int
     pretraining: Pretraining = path_bases.PRETRAINING
-    spread: float = SPREAD
+    spread: float = SPREADS[0]  # of planted units in the first part, the others in proportion
     texts: int = 512  # that tokens are looked at in
     is_gated: bool = True  # a smoke run trains too little for any gate
 
@@ -99,7 +99,7 @@ def settings_for(request: Request) -> Settings:
     units = request.units or verifier.profiles["standard"].units
     settings = Settings(
         asked["share"], asked["rate"], round(asked["steps"]), bool(asked["details"]), units,
-        spread=request.spread or SPREAD,
+        spread=request.spread or SPREADS[0],
     )  # fmt: skip
     if request.profile == "smoke":
         short = replace(settings.pretraining, steps=20)
@@ -233,8 +233,11 @@ def not_inferior(base: Base, everything: Decoder, top: Decoder, instrument: Inst
 def planted_unit(subject: str, name: Name, settings: Settings, instrument: Instrument) -> Unit:
     """Arms whose three contrasts are drawn about the subject's own, and then exact."""
     chance = stream(*name, "planted")
-    off = settings.spread * torch.randn(len(PARTS), generator=chance, dtype=torch.float64)
-    one, two, three = (truth + by for truth, by in zip(PLANTED[subject], off.tolist(), strict=True))
+    noise = torch.randn(len(PARTS), generator=chance, dtype=torch.float64).tolist()
+    scale = settings.spread / SPREADS[0]
+    one, two, three = (
+        truth + scale * own * by for truth, own, by in zip(PLANTED[subject], SPREADS, noise, strict=True)
+    )
     arms = forks_planted.arms((one, two, three), chance)
     found = planted_contrasts(arms, instrument)
     return Unit({part: found[part] for part in PARTS})

@@ -37,7 +37,9 @@ def trial_digest(verifier: Verifier) -> str:
         (sorted(trial.planted.items()), trial.true, trial.false, trial.breaks, trial.training_breaks) if trial else ()
     )
     spread = trial.spread if trial else 0.0
-    return _sha256(code_digest(verifier), *statistics, repr((tried, spread)), repr(verifier.default_contract))
+    by_median = [endpoint.name for endpoint in verifier.endpoints if endpoint.statistic == "median"]
+    judged = [repr(by_median)] if by_median else []
+    return _sha256(code_digest(verifier), *statistics, repr((tried, spread)), repr(verifier.default_contract), *judged)
 
 
 def _judging(verifier: Verifier) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ _WORLDS: Mapping[str, tuple[str, float]] = {  # what is said of each, and what a
 }
 _PLANTED: Mapping[str, tuple[str, tuple[float, float, float]]] = {
     "planted:forks-borders": ("all three parts on their borders", (0.0, 0.0, 0.0)),
-    "planted:forks-border-top": ("the top share on its border", (0.0, 0.09, -0.14)),
+    "planted:forks-border-top": ("the top share on its border", (0.0, 0.06, -0.14)),
     "planted:forks-border-random": ("the top share on its border with a random one", (0.09, 0.0, -0.14)),
-    "planted:forks-border-rest": ("the rest on its border", (0.09, 0.09, 0.0)),
-    "planted:forks-design": ("the design effects", (0.09, 0.09, -0.14)),
+    "planted:forks-border-rest": ("the rest on its border", (0.09, 0.06, 0.0)),
+    "planted:forks-design": ("the design effects", (0.09, 0.06, -0.14)),
 }
 
 _FLOOR = 0.0005
@@ -25,8 +25,9 @@ _SUCCESS = "in probability of success"
 
 
 def _success(name: str, quantity: str, meaning: str, statistic: Statistic = "mean") -> EndpointSpec:
-    """A contrast of exact successes. What the rest gains is skewed: where it has almost nothing to learn, Adam makes full
-    steps of noise, and one unit in eight is thrown far; so the median is read there.
+    """A contrast of exact successes. Two of the parts are skewed, so their medians are read: what the rest gains, because
+    Adam makes full steps of noise where there is almost nothing to learn, and what is gained over a random share, where
+    a mean was tried first and refused (docs/LOG.md).
     """
     return EndpointSpec(name, f"{quantity}, {_SUCCESS}", meaning, "linear", 0.0, _FLOOR, (-1.1, 1.1), statistic)
 
@@ -71,6 +72,7 @@ FORKING_SHARE = Verifier(
             "top_over_random",
             "top share less a random share, less a twentieth of the full gain",
             "above 0: the most uncertain share teaches more than as many tokens at random, by more than a twentieth of the full gain",
+            "median",
         ),
         _success(
             "rest_adds_little",
@@ -204,7 +206,7 @@ FORKING_SHARE = Verifier(
         "regions": {"holds": ">= 0", "refuted": "< 0"},
         "design_effect": 0.09,
         "also": [
-            {"endpoint": "top_over_random", "regions": {"holds": ">= 0", "refuted": "< 0"}, "design_effect": 0.09},
+            {"endpoint": "top_over_random", "regions": {"holds": ">= 0", "refuted": "< 0"}, "design_effect": 0.06},
             {"endpoint": "rest_adds_little", "regions": {"holds": "<= 0", "refuted": "> 0"}, "design_effect": -0.14},
         ],
         "subjects": ["lab:path-mixed"],
@@ -237,7 +239,7 @@ FORKING_SHARE = Verifier(
             "planted effect of half size",
         ),
         training_breaks=("unlearned base", "random reward", "swapped reward"),
-        spread=0.05,
+        spread=(0.05, 0.02, 0.05),
         variations=("batch", "dtype"),
     ),
 )
