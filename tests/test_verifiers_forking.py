@@ -11,7 +11,7 @@ from torch import Tensor
 
 from verifiers import forking_share
 from verifiers.cards.forking_share import FORKING_SHARE, SUBJECTS
-from verifiers.forking_share import PLANTED, SPREAD, Settings, planted_unit
+from verifiers.forking_share import PLANTED, SPREADS, Settings, planted_unit
 from verifiers.lab import forks_controls, forks_planted, forks_tokens, masked, path, path_bases
 from verifiers.lab.forks_controls import BREAKS, HEALTHY, TRAINING_BREAKS, VARIATIONS, Gated, contrasts
 from verifiers.lab.forks_planted import PARTS, Author
@@ -131,12 +131,12 @@ def test_planted_subjects_have_exactly_their_truths_as_the_record_says(subject: 
 
 def test_planted_units_spread_about_their_truth_as_asked() -> None:
     assert FORKING_SHARE.trial is not None
-    assert FORKING_SHARE.trial.spread == SPREAD
-    settings = Settings(0.2, 1e-3, 60, details=False, units=8, spread=SPREAD)
+    assert FORKING_SHARE.trial.spread == SPREADS
+    settings = Settings(0.2, 1e-3, 60, details=False, units=8, spread=SPREADS[0])
     units = [planted_unit("forks-design", ("test spread", unit), settings, HEALTHY) for unit in range(60)]
-    for part, truth in zip(PARTS, PLANTED["forks-design"], strict=True):
+    for part, truth, spread in zip(PARTS, PLANTED["forks-design"], SPREADS, strict=True):
         values = torch.tensor([float(unit.values[part]) for unit in units])
-        assert float(values.std()) == pytest.approx(SPREAD, rel=0.35)
+        assert float(values.std()) == pytest.approx(spread, rel=0.35)
         assert float(values.mean()) == pytest.approx(truth, abs=0.015)
 
 
