@@ -1,5 +1,6 @@
 """What a claim's page shows of its instrument: dose curves, how often it is wrong, and that it may be missing."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -123,6 +124,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
     for cache in caches:
         cache.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"clocks", "sundials"}]:
+        del sys.modules[name]  # others make packages of these names
 
 
 def _test_all(folder: Path) -> None:

@@ -116,7 +116,6 @@ def test_an_unknown_slug_is_answered_with_the_nearest(store: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["verify", "lower-on-own-txt"], ExitCode.FAILED, "did you mean"),
-        (["verify", "forking-tokens"], ExitCode.FAILED, "has no contract"),
         (["verify"], ExitCode.USAGE, "--all"),
         (["verify", "--all", "--profile", "standart"], ExitCode.USAGE, "did you mean standard"),
         (["verify", "--all", "--fail-on", "refutd"], ExitCode.USAGE, "did you mean refuted"),
@@ -209,11 +208,12 @@ def test_claims_that_share_a_measurement_are_verified_by_one_run(tmp_path: Path)
     said = stillholds("verify", "--all", "--profile", "smoke", "--fail-on", "inconclusive", "--json", store=path)
     assert said.returncode == ExitCode.GATE, said.stderr
     outcomes = json.loads(said.stdout)
-    assert len(outcomes) == 11
-    assert len({outcome["run"] for outcome in outcomes}) == 2  # with rivals, and without
+    assert len(outcomes) == 18
+    jobs = [(outcome["verifier"], outcome["subject"]) for outcome in outcomes]
+    assert len({outcome["run"] for outcome in outcomes}) == len(set(jobs)) + 1 == 5  # the gap with rivals, and without
     assert "CPU-minutes" in said.stderr
     counts = answer("stats", store=path)
-    assert (counts["runs"], counts["verdicts"]) == (2, 11)
+    assert (counts["runs"], counts["verdicts"]) == (5, 18)
     assert answer("audit", store=path)["problems"] == []
     one = answer("verify", "lower-on-own-text", "--profile", "smoke", store=path)
     assert one.keys() >= OUTCOME  # one claim that was named: its outcome itself, no list

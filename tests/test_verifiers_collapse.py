@@ -469,7 +469,8 @@ def test_a_smoke_run_goes_through_the_whole_laboratory(folder: Path) -> None:
     assert len(found.endpoint("fit").values) == 2
     assert found.series["quality"] is not None
     (curve,) = found.curves
-    assert {arm.name for arm in curve.arms} == {"measured", "fitted law", "forecast of the first third"}
+    fitted = {"fitted law", "straight line in entropy", "rise in step", "forecast of the first third"}
+    assert {arm.name for arm in curve.arms} == {"measured", *fitted}
 
 
 def test_a_break_of_the_training_voids_a_run_and_an_unknown_break_is_refused(folder: Path) -> None:
