@@ -18,8 +18,7 @@ from claims.contract import Contract, Part
 from claims.errors import CannotCertify
 from claims.goals import Effort
 from claims.judge import Units, Word, interval_of, judge
-from claims.simulation import Units as Simulated
-from claims.simulation import histories, truth_of
+from claims.simulation import Simulated, histories, truth_of
 from claims.truths import Asked, said_of
 from verifiers import stats
 from verifiers.certificate import (

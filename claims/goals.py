@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from claims.contract import Contract
-from claims.simulation import Units
+from claims.simulation import Simulated
 from verifiers import stats
 from verifiers.certificate import Bank, EndToEnd, Instrument, NoiseFloor, Rule, Truth
 from verifiers.registry import Trial
@@ -53,7 +53,7 @@ def both_ways(trial: Trial, found: EndToEnd) -> Iterator[str]:
         yield f"it cannot come out both ways: it never said REFUTED on {trial.false}, where the claim is false"
 
 
-def shape(contract: Contract, bank: Bank, units: Units, effort: Effort) -> Iterator[str]:
+def shape(contract: Contract, bank: Bank, units: Simulated, effort: Effort) -> Iterator[str]:
     """Intervals for a mean are for units without much skew; those for a median bear any."""
     if contract.statistic == "median":
         return

@@ -22,7 +22,7 @@ AT_ONCE = 2_000_000  # units held in memory
 
 
 @dataclass(frozen=True)
-class Units:
+class Simulated:
     """What simulated units look like: `shape` are units of complete runs around their mean, drawn from again and
     again; `run_share` of the variance is one normal number that all units of a run have in common. Cap and noise floor
     are those of their endpoint.
@@ -49,14 +49,14 @@ class Units:
 
 
 def drawn(
-    units: Sequence[Units], truths: Sequence[float], chance: np.random.Generator, size: tuple[int, int, int]
+    units: Sequence[Simulated], truths: Sequence[float], chance: np.random.Generator, size: tuple[int, int, int]
 ) -> list[Numbers]:
     """Units of every part, of the same worlds: which row of the bank a unit is, is drawn once for all parts."""
     rows = chance.integers(0, len(units[0].shape), size)
     return [one.around(truth, chance, rows, size) for one, truth in zip(units, truths, strict=True)]
 
 
-def histories(contract: Contract, asked: Asked, units: Sequence[Units], count: int, looks: int, seed: int) -> Truth:
+def histories(contract: Contract, asked: Asked, units: Sequence[Simulated], count: int, looks: int, seed: int) -> Truth:
     """Read COUNT histories of LOOKS runs where the truth is what is ASKED; UNITS of each part.
 
     A false word counts if the standing says it at any look, coverage if a part's sequence holds its truth at every
@@ -112,7 +112,7 @@ def _analysed(contract: Contract, values: Sequence[float]) -> list[float]:
 
 
 def _covering(
-    contract: Contract, parts: Sequence[Numbers], units: Sequence[Units], truths: Sequence[float]
+    contract: Contract, parts: Sequence[Numbers], units: Sequence[Simulated], truths: Sequence[float]
 ) -> list[int]:
     """In how many histories each part's sequence holds its truth at every look."""
     found = []
@@ -122,7 +122,7 @@ def _covering(
     return found
 
 
-def standings(contract: Contract, parts: Sequence[Numbers], units: Sequence[Units]) -> dict[Region, Flags]:
+def standings(contract: Contract, parts: Sequence[Numbers], units: Sequence[Simulated]) -> dict[Region, Flags]:
     """Which region each history stands in after each look: `claims.judge.together`, on arrays."""
     strict = stats.composite_level(contract.level, len(contract.parts))
 

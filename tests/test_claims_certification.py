@@ -23,10 +23,9 @@ from claims.certified import certificate_for
 from claims.contract import Contract, contract_from
 from claims.errors import CannotCertify
 from claims.goals import STANDARD, Effort
-from claims.judge import Units as UnitsOfRun
-from claims.judge import Word, judge
+from claims.judge import Units, Word, judge
 from claims.ledger import digest_of
-from claims.simulation import Numbers, Units, drawn, histories, intervals, is_inside, places, standings
+from claims.simulation import Numbers, Simulated, drawn, histories, intervals, is_inside, places, standings
 from claims.standing import PastRun
 from claims.standing import read as read_standing
 from claims.truths import Asked, contract_for, said_of, truths
@@ -112,32 +111,32 @@ def test_the_rule_says_nothing_where_units_do_not_differ() -> None:
     assert not any(flags.any() for flags in places(contract(), low, high).values())
 
 
-def simulated(units: Units, truth: float, size: tuple[int, int, int]) -> Numbers:
+def simulated(units: Simulated, truth: float, size: tuple[int, int, int]) -> Numbers:
     (found,) = drawn([units], [truth], np.random.default_rng(1), size)
     return found
 
 
 def test_simulated_units_have_the_spread_the_shape_and_the_shared_part_that_was_asked_for() -> None:
     shape = (0.0, 0.0, 0.0, 1.0)  # three of four below the mean
-    found = simulated(Units(shape, 0.5, 0.3, (-99.0, 99.0), 0.0), 2.0, (200, 100, 8))
+    found = simulated(Simulated(shape, 0.5, 0.3, (-99.0, 99.0), 0.0), 2.0, (200, 100, 8))
     assert found.mean() == pytest.approx(2.0, abs=0.01)
     assert found.std() == pytest.approx(0.5, rel=0.01)
     within = found - found.mean(axis=2, keepdims=True)
     assert (within**2).sum() / (within[..., 1:].size) == pytest.approx(0.7 * 0.25, rel=0.02)
     assert stats.shared_variance(found[0].tolist() + found[1].tolist()) == pytest.approx(0.3, abs=0.08)
-    alone = simulated(Units(shape, 0.5, 0.0, (-99.0, 99.0), 0.0), 0.0, (1, 100, 8))
+    alone = simulated(Simulated(shape, 0.5, 0.0, (-99.0, 99.0), 0.0), 0.0, (1, 100, 8))
     assert len(np.unique(alone.round(9))) == 2
     assert stats.skewness(alone.ravel().tolist()) == pytest.approx(2 / math.sqrt(3), abs=0.3)
 
 
 def test_simulated_units_stay_inside_their_caps() -> None:
-    found = simulated(Units((-1.0, 1.0), 5.0, 0.0, (-2.0, 3.0), 0.0), 0.0, (1, 50, 8))
+    found = simulated(Simulated((-1.0, 1.0), 5.0, 0.0, (-2.0, 3.0), 0.0), 0.0, (1, 50, 8))
     assert (found.min(), found.max()) == (-2.0, 3.0)
 
 
 def counted_histories(share: float) -> Truth:
     normal = tuple(np.random.default_rng(3).standard_normal(4000).tolist())
-    units = Units(normal, 0.3, share, (-99.0, 99.0), 0.0)
+    units = Simulated(normal, 0.3, share, (-99.0, 99.0), 0.0)
     said = contract(unit={"per_run": 12, "first_look": 12})
     return histories(said, Asked("border 1.25", (1.25,), ""), [units], 600, 208, seed=5)
 
@@ -154,7 +153,7 @@ def test_on_a_border_the_rule_errs_as_rarely_as_the_sequence_promises_and_shared
 
 
 def test_histories_are_the_same_for_a_seed_however_few_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    units = Units((-1.0, 0.2, 0.8), 0.3, 0.05, (-9.0, 9.0), 0.005)
+    units = Simulated((-1.0, 0.2, 0.8), 0.3, 0.05, (-9.0, 9.0), 0.005)
     whole = histories(contract(), Asked("null", (1.0,), ""), [units], 40, 10, seed=5)
     assert histories(contract(), Asked("null", (1.0,), ""), [units], 40, 10, seed=5) == whole
     monkeypatch.setattr("claims.simulation.AT_ONCE", 800)
@@ -265,7 +264,7 @@ def test_words_errors_and_coverage_are_counted_apart() -> None:
 SPEC = find("entropy_gap").endpoint("interaction_did")
 
 
-def bank_of(complete: dict[str, list[Tried]], spread: float = 0.0) -> tuple[Bank, Units]:
+def bank_of(complete: dict[str, list[Tried]], spread: float = 0.0) -> tuple[Bank, Simulated]:
     (found,) = certification.bank_of(contract(), complete, replace(a_trial(), spread=spread))
     return found
 
@@ -360,15 +359,13 @@ def test_the_rows_of_all_banks_are_those_of_the_same_units() -> None:
 def test_the_rule_reads_parts_and_medians_as_a_standing_does(truth: tuple[float, float]) -> None:
     part = PARTS.also[0].model_copy(update={"statistic": "median"})
     said = PARTS.model_copy(update={"also": (part,)})
-    units = [Units((-1.0, 0.0, 0.2, 0.8), 0.12, 0.0, (-9.0, 9.0), 0.005, by_median) for by_median in (False, True)]
+    units = [Simulated((-1.0, 0.0, 0.2, 0.8), 0.12, 0.0, (-9.0, 9.0), 0.005, by_median) for by_median in (False, True)]
     parts = drawn(units, [math.log(one) for one in truth], np.random.default_rng(3), (4, 9, 8))
     found = standings(said, parts, units)
     for history in range(4):
         runs = [
             past_run(number, parts[0][history, number], 0.005).model_copy(
-                update={
-                    "also": (UnitsOfRun(units=tuple(parts[1][history, number]), cap=(-9.0, 9.0), noise_floor=0.005),)
-                }
+                update={"also": (Units(units=tuple(parts[1][history, number]), cap=(-9.0, 9.0), noise_floor=0.005),)}
             )
             for number in range(9)
         ]
@@ -381,7 +378,7 @@ def test_the_rule_reads_parts_and_medians_as_a_standing_does(truth: tuple[float,
 def test_a_median_on_its_border_is_misread_rarely_whatever_the_shape() -> None:
     skewed = tuple(float(one) for one in np.random.default_rng(2).exponential(1.0, 500) ** 2)
     part = contract(unit={"per_run": 8, "first_look": 8}).model_copy(update={"statistic": "median"})
-    units = Units(skewed, 0.4, 0.0, (-99.0, 99.0), 0.0, by_median=True)
+    units = Simulated(skewed, 0.4, 0.0, (-99.0, 99.0), 0.0, by_median=True)
     found = histories(part, Asked("border 1.25", (1.25,), ""), [units], 400, 60, seed=2)
     assert found.false_holds is not None
     assert found.false_holds / found.n <= 0.05

@@ -23,6 +23,7 @@ class Source:
     """A module's top-level statements by the names that they define, and what its imports lead to."""
 
     module: str
+    package: str  # that its relative imports start from
     names: dict[str, list[ast.stmt]] = field(default_factory=lambda: {BEGINNING: []})
     imported: dict[str, Target] = field(default_factory=dict)
 
@@ -50,7 +51,7 @@ def reached(*roots: str) -> list[str]:
             waiting += [(module, one) for one in source.names]
         elif name in source.names:
             found[target] = "\n".join(map(_meaning, source.names[name]))
-            waiting += [(module, BEGINNING), *_used(source, source.names[name])]
+            waiting += [(module, BEGINNING), (source.package, BEGINNING), *_used(source, source.names[name])]
             waiting += [(imported, BEGINNING) for imported, _ in source.imported.values()]
     return [f"{module}:{name}\n{text}" for (module, name), text in sorted(found.items()) if text]
 
@@ -60,11 +61,10 @@ def _read(module: str) -> Source | None:
     path = _file_of(module)
     if path is None:
         return None
-    source = Source(module)
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    source = Source(module, module if path.name == "__init__.py" else module.rpartition(".")[0])
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
-            source.imported |= dict(_imports(statement, package))
+            source.imported |= dict(_imports(statement, source.package))
         else:
             for name in _defined(statement) or [BEGINNING]:
                 source.names.setdefault(name, []).append(statement)
@@ -116,20 +116,16 @@ def _used(source: Source, statements: list[ast.stmt]) -> Iterator[Target]:
     leads = {name: (source.module, name) for name in source.names} | source.imported
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):  # inside a function
-            leads |= dict(_imports(node, source.module.rpartition(".")[0]))
-    asked = [node for node in nodes if isinstance(node, ast.Attribute) and _is_module(node.value, leads)]
-    for attribute in asked:
-        module, _ = leads[attribute.value.id]  # type: ignore[attr-defined]  # as just seen
-        yield from ((module, attribute.attr), (f"{module}.{attribute.attr}", ""))
-    followed = {id(attribute.value) for attribute in asked}
-    yield from (
-        leads[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in leads and id(node) not in followed
-    )
-    yield from (leads[name] for name in ["*"] if name in leads)
-
-
-def _is_module(node: ast.expr, leads: dict[str, Target]) -> bool:
-    return isinstance(node, ast.Name) and node.id in leads and not leads[node.id][1]
+            leads |= dict(_imports(node, source.package))
+    followed: set[int] = set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module, name = leads.get(node.value.id, ("", ""))
+            if module and not name:
+                followed.add(id(node.value))
+                yield from ((module, node.attr), (f"{module}.{node.attr}", ""))
+    names = [node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in followed]
+    yield from (leads[name] for name in (*names, "*") if name in leads)
 
 
 def _meaning(statement: ast.stmt) -> str:

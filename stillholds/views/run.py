@@ -5,10 +5,9 @@ from html import escape
 import streamlit as st
 
 from claims import ledger
-from claims.judge import Verdict
 from claims.overview import Record, RunLine
-from stillholds.views import arms, charts, curves, frame, plane
-from stillholds.words import number, seconds, sentence, with_interval
+from stillholds.views import arms, charts, curves, frame, numbers, plane
+from stillholds.words import number, seconds, sentence
 from verifiers.measurement import Curve, Measurement
 
 
@@ -24,7 +23,7 @@ def chosen(record: Record) -> None:
     for curve in measured.findings.curves:
         _curve(curve, line, measured)
     with st.expander(f"Run {line.number} in numbers", expanded=asked is not None):
-        frame.html(_numbers(line.verdict))
+        frame.html(f"<p>{escape(line.verdict.reason)}.</p>{numbers.endpoints(line.verdict.endpoints, 'Units')}")
         frame.html(_beside_endpoints(measured))
         frame.html(_provenance(measured, line))
 
@@ -52,27 +51,6 @@ def _curve(curve: Curve, line: RunLine, measured: Measurement) -> None:
         else (curves.curve(curve, palette), curves.in_words(curve))
     )
     st.altair_chart(charts.house(drawing, palette), theme=None, width="stretch", alt=words)
-
-
-def _numbers(verdict: Verdict) -> str:
-    rows = [
-        [
-            f"<b>{escape(one.quantity)}</b>" if one.primary else escape(one.quantity),
-            escape(with_interval(one)),
-            f"{100 * one.level:.3g} %",
-            str(one.n),
-            f"{one.null:g}",
-        ]
-        for one in verdict.endpoints
-        if one.n or one.primary
-    ]
-    absent = sum(not one.n and not one.primary for one in verdict.endpoints)
-    deciding = sum(one.primary for one in verdict.endpoints)
-    below = "The first decides" if deciding == 1 else f"The first {deciding} decide together"
-    below += "; the others are shown." + (f" Not measured here: {absent} others." if absent else "")
-    return f"<p>{escape(verdict.reason)}.</p>" + frame.table(
-        ["Quantity", "Estimate [interval]", "Level", "Units", "Null"], rows, below
-    )
 
 
 def _beside_endpoints(measured: Measurement) -> str:

@@ -24,7 +24,7 @@ from claims.runs import Begun, Job
 from claims.verification import Means, Outcome
 from claims.worker import cache_folder
 from stillholds import logs, present
-from stillholds.views import charts, frame, marks, plane
+from stillholds.views import charts, frame, marks, numbers, plane
 from stillholds.views.spark import spark
 from stillholds.words import run_mark, sentence, with_interval
 from verifiers.measurement import Measurement, Progress, SubjectRef
@@ -189,7 +189,7 @@ def _results(found: Found) -> None:
     if measured is None:
         return
     _plane(measured)
-    frame.html(frame.heading("In numbers") + _numbers(outcome))
+    frame.html(frame.heading("In numbers") + numbers.endpoints(outcome.endpoints, "Runs"))
     if absent := logs.not_measured(measured):
         entries = [
             f"{escape(sentence(why))}<br><span class='sh-small sh-soft'>{escape('; '.join(quantities))}</span>"
@@ -225,20 +225,3 @@ def _verdict(found: Found) -> str:
     facts.append(("What that covers", "", COVERS))
     cells = (f"<div><dt>{escape(name)}</dt><dd>{shown}<p>{escape(said)}</p></dd></div>" for name, shown, said in facts)
     return f"<dl class='facts'>{''.join(cells)}</dl>"
-
-
-def _numbers(outcome: Outcome) -> str:
-    rows = [
-        [
-            f"<b>{escape(one.quantity)}</b>" if one.primary else escape(one.quantity),
-            escape(with_interval(one)),
-            f"{100 * one.level:.3g} %",
-            str(one.n),
-            f"{one.null:g}",
-        ]
-        for one in outcome.endpoints
-        if one.n or one.primary
-    ]
-    return frame.table(
-        ["Quantity", "Estimate [interval]", "Level", "Runs", "Null"], rows, "The first decides; the others are shown."
-    )
