@@ -417,6 +417,23 @@ def test_a_function_beside_those_that_are_used_changes_nothing(file: str, copy: 
     assert provenance.trial_digest(ENTROPY_GAP) == before
 
 
+@pytest.mark.parametrize(
+    ("statistic", "stale"),
+    [
+        ("sign_sequence", {"forking_share", "collapse_fit"}),  # judged by the median
+        ("composite_level", {"forking_share"}),  # of several parts
+        ("lai_sequence", {"entropy_gap", "forking_share", "collapse_fit"}),
+    ],
+)
+def test_a_certificate_is_keyed_by_the_statistics_that_judge_its_verifier(
+    statistic: str, stale: set[str], copy: Path
+) -> None:
+    ours = [find(name) for name in ("entropy_gap", "forking_share", "collapse_fit")]
+    before = {one.name: provenance.trial_digest(one) for one in ours}
+    edited(copy / "stats.py", lambda text: text.replace(f"def {statistic}(", f"def {statistic}(*, _other: int = 0, "))
+    assert {one.name for one in ours if provenance.trial_digest(one) != before[one.name]} == stale
+
+
 def test_every_statistic_that_judges_belongs_to_the_digest_of_a_trial() -> None:
     claims = Path(worker.__file__).parent
     used = {name for file in claims.glob("*.py") for name in re.findall(r"\bstats\.([a-z][a-z_]+)\b", file.read_text())}

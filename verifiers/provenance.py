@@ -32,7 +32,7 @@ def code_digest(verifier: Verifier) -> str:
 
 def trial_digest(verifier: Verifier) -> str:
     """Digest of all that can change a certificate: the code, the statistics, what it is tried on, and the contract."""
-    statistics, trial = reached(*(f"verifiers.stats:{name}" for name in JUDGING)), verifier.trial
+    statistics, trial = reached(*(f"verifiers.stats:{name}" for name in _judging(verifier))), verifier.trial
     tried = (
         (sorted(trial.planted.items()), trial.true, trial.false, trial.breaks, trial.training_breaks) if trial else ()
     )
