@@ -15,7 +15,7 @@ from claims.certified import covers
 from claims.contract import Contract
 from claims.history import fold, state_of
 from claims.ledger import START, ContractSet, Entry, RunStarted, VerdictGiven, digest_of_contract
-from claims.runs import given
+from claims.runs import Attempt, given
 from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, MeasurementRecord
 from kb.store import Store
 from kb.stored import Row, stored
@@ -194,7 +194,10 @@ def _verdict_problem(event: VerdictGiven, contracts: dict[str, Contract | None],
         if certificate is None or not covers(certificate, contract, measured):
             return f"the certificate {event.certificate[:12]} that it names is missing, or does not cover it"
     try:
-        wanted = given(contract, measured, event.measurement_digest, event.run, event.number, event.certificate)
+        of = Attempt(event.run, event.number, event.attempt)
+        wanted = given(contract, measured, event.measurement_digest, of, event.certificate)
+        if event.environment is None:  # written before verdicts said theirs
+            wanted = wanted.model_copy(update={"environment": None})
     except (LookupError, ValueError):
         wanted = None  # this contract makes nothing of this measurement
     return "" if wanted == event else "its verdict is not what its contract makes of its measurement"

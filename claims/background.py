@@ -1,4 +1,5 @@
-"""Verifies one claim in a process of its own that outlives whoever asked: `python -P -m claims.background STORE CLAIM PROFILE`.
+"""Verifies one claim in a process of its own that outlives whoever asked: `python -P -m claims.background CLAIM PROFILE`,
+with the library in STILLHOLDS_STORE.
 
 The app starts it and forgets it; how far it is stands in the store, and so does how it ends.
 """
@@ -14,6 +15,7 @@ from typing import cast
 from claims import runs, verification
 from claims.runs import Begun, Job
 from claims.worker import cache_folder
+from kb.location import VARIABLE, Location, location_from
 from kb.store import Store
 from verifiers.measurement import Profile, Progress
 
@@ -28,13 +30,14 @@ class Nobody:
     def ended(self, outcomes: Sequence[verification.Outcome]) -> None: ...
 
 
-def start(store: Path, claim: str, profile: Profile = "standard") -> Path:
+def start(store: Location, claim: str, profile: Profile = "standard") -> Path:
     """Start verifying CLAIM and return at once; the path is where its words go, in case it cannot even begin."""
     log = cache_folder() / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as words:
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "claims.background", str(store), claim, profile],
+            [sys.executable, "-P", "-m", "claims.background", claim, profile],
+            env=os.environ | {VARIABLE: store.url},
             stdin=subprocess.DEVNULL,
             stdout=words,
             stderr=words,
@@ -45,8 +48,8 @@ def start(store: Path, claim: str, profile: Profile = "standard") -> Path:
 
 def main() -> None:
     """Verify what the command line names."""
-    path, claim, profile = sys.argv[1:]
-    store = Store.open(Path(path))
+    claim, profile = sys.argv[1:]
+    store = Store.open(location_from(None, os.environ))
     runs.bury(store, datetime.now(UTC))
     jobs = verification.plan(store, [claim], cast(Profile, profile), datetime.now(UTC))
     means = verification.Means(lambda: datetime.now(UTC), os.cpu_count() or 1, str(cache_folder()))

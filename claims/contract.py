@@ -142,10 +142,18 @@ class UnitRule(Value):
 
 
 class Budget(Value):
-    """What a run may use; a run that needs more ends as ERROR."""
+    """What a run may use; a run that needs more ends as ERROR. Processor time is that of all its processes together:
+    None is what they can use in the wall time. Memory is what each of them may hold.
+    """
 
     wall_seconds: Annotated[FiniteFloat, Field(gt=0)] = 1800
+    cpu_seconds: Annotated[FiniteFloat, Field(gt=0)] | None = None
     memory_mb: Annotated[int, Field(ge=512, le=2**30)] = 4096
+
+    @model_serializer(mode="wrap")
+    def _said(self, dumped: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what most contracts do not say, so that their digest stays what it was before it was there."""
+        return {key: value for key, value in dumped(self).items() if (key, value) != ("cpu_seconds", None)}
 
 
 class Regime(Value):

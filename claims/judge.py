@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import product
 from statistics import median
-from typing import Literal
+from typing import Literal, Protocol
 
 from claims.contract import Contract, Part, Region, Span, shown
 from verifiers import stats
@@ -28,9 +28,18 @@ class Units(Value):
         return cls(units=endpoint.values, cap=endpoint.cap, noise_floor=endpoint.noise_floor)
 
     @property
+    def missing(self) -> int:
+        """How many units have no value."""
+        return self.units.count(None)
+
+    @property
     def ends(self) -> tuple[float, ...]:
         """What a unit without a value may have been: each of the caps; one of them stands for both where none is missing."""
-        return self.cap if None in self.units else self.cap[:1]
+        return self.cap if self.missing else self.cap[:1]
+
+    def has_spread(self, end: float) -> bool:
+        """Whether there is anything to judge by, with END for units without a value."""
+        return stats.standard_deviation(self.filled(end)) > 0
 
     def filled(self, instead_of_missing: float) -> list[float]:
         """The units inside their caps, and INSTEAD_OF_MISSING for those without a value."""
@@ -138,21 +147,33 @@ def _read(contract: Contract, primary: Sequence[Endpoint]) -> Reading:
     return decided(contract, [units for _, units in parts], intervals)
 
 
+class Evidence(Protocol):
+    """The units of one part, kept or added up."""
+
+    @property
+    def missing(self) -> int: ...
+
+    @property
+    def ends(self) -> tuple[float, ...]: ...
+
+    def has_spread(self, end: float) -> bool: ...
+
+
 Intervals = Callable[[float, Sequence[float]], list[stats.Interval]]
 
 
-def decided(contract: Contract, units: Sequence[Units], intervals: Intervals) -> Reading:
+def decided(contract: Contract, units: Sequence[Evidence], intervals: Intervals) -> Reading:
     """What UNITS, those of each part, say through INTERVALS(level, what each part's units without a value were).
 
     Units without a value count as each of their caps in turn, and decide only if all agree.
     """
-    if any(stats.standard_deviation(one.filled(end)) == 0 for one in units for end in one.ends):
+    if not all(one.has_spread(end) for one in units for end in one.ends):
         return Reading(word="INCONCLUSIVE", reason="all units have the same value, so there is no spread to judge by")
     strict = stats.composite_level(contract.level, len(contract.parts))
     cases = product(*(one.ends for one in units))
     readings = [together(contract, intervals(contract.level, ends), intervals(strict, ends)) for ends in cases]
     if len({(reading.word, reading.tag) for reading in readings}) > 1:
-        missing = max(one.units.count(None) for one in units)
+        missing = max(one.missing for one in units)
         return Reading(
             word="INCONCLUSIVE",
             reason=f"{missing} units gave no value, and what they might have been decides",

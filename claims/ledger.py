@@ -18,9 +18,11 @@ from sqlmodel import Session, col, func, select
 from claims.contract import Contract
 from claims.judge import Units, Verdict
 from kb.models import Checkpoint, LedgerEntry, MeasurementRecord, new_id
-from verifiers.measurement import Measurement, Value
+from verifiers.measurement import Cause, Measurement, Value
 from verifiers.registry import Certificate
 
+DecidedWord = Literal["HOLDS", "WEAKENED", "REFUTED"]
+DueCause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded"]
 START = "0" * 64  # what the first entry of a chain has before it
 
 
@@ -38,16 +40,21 @@ class ContractSet(Value):
 
 
 class RunStarted(Value):
-    """A run begins; if nothing ever follows it, it died."""
+    """An attempt at a run begins; if nothing ever follows it, it died. A number is one set of units for ever: a second
+    attempt at it draws the same ones.
+    """
 
     kind: Literal["run"] = "run"
     run: str
     number: int
+    attempt: int = 1
     verifier: str
     verifier_version: str
+    verifier_code: str | None = None  # digest
     subject: str
     profile: str
     parameters: dict[str, Any]
+    units: int | None = None  # that it draws
     seed: int
     contract_digest: str
 
@@ -60,10 +67,12 @@ class VerdictGiven(Units):
     kind: Literal["verdict"] = "verdict"
     run: str
     number: int
+    attempt: int = 1
     subject: str
     profile: str
     contract_digest: str
     verifier_code: str
+    environment: str | None = None  # digest of what else may change the bits: versions, machine, threads
     measurement_digest: str
     certificate: str | None
     also: tuple[Units, ...] = ()  # those of the further parts, where a contract has any
@@ -71,17 +80,78 @@ class VerdictGiven(Units):
 
 
 class RunFailed(Value):
-    """A run ended without one: ERROR, which says nothing about the claim."""
+    """An attempt ended without one: ERROR, which says nothing about the claim."""
 
     kind: Literal["error"] = "error"
     run: str
     number: int
+    attempt: int = 1
     subject: str
     profile: str
+    cause: Cause = "stopped"
     reason: str
 
 
-Event = Annotated[ContractSet | RunStarted | VerdictGiven | RunFailed, Field(discriminator="kind")]
+class Replayed(Value):
+    """A run was made again with its own seed. Where its units agree within the noise floor, what made them now may go
+    on with its sample; where they do not, it may not.
+    """
+
+    kind: Literal["replay"] = "replay"
+    run: str
+    number: int
+    subject: str
+    verifier_code: str
+    environment: str
+    identical: bool  # bit by bit
+    largest: (
+        float | None
+    )  # difference of a unit's value on the scale of analysis; None where one has a value and the other none
+    agrees: bool
+    measurement_digest: str
+
+
+class Decided(Value):
+    """A person says what stands of a claim that no experiment can test, and where that comes from."""
+
+    kind: Literal["decision"] = "decision"
+    word: DecidedWord
+    who: str
+    source: str
+    reason: str
+
+
+class Retired(Value):
+    """A person takes a claim out of re-testing, and says what would bring it back."""
+
+    kind: Literal["retired"] = "retired"
+    who: str
+    reason: str
+    wakes_on: str
+
+
+class Woken(Value):
+    """It is back."""
+
+    kind: Literal["woken"] = "woken"
+    who: str
+    reason: str
+
+
+class MadeDue(Value):
+    """Something happened after which a claim should be tested again before its time."""
+
+    kind: Literal["due"] = "due"
+    cause: DueCause
+    who: str
+    reason: str
+    source: str = ""  # the paper, where one is the cause
+
+
+Event = Annotated[
+    ContractSet | RunStarted | VerdictGiven | RunFailed | Replayed | Decided | Retired | Woken | MadeDue,
+    Field(discriminator="kind"),
+]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 

@@ -14,14 +14,15 @@ from claims.history import refresh
 from claims.ledger import ContractSet, digest_of_contract
 from kb.errors import PageError
 from kb.importer import Refused, Report, put, read_all
+from kb.location import Location
 from kb.models import Claim, ClaimState, Entity, Library
 from kb.sources.page import Page
 from kb.store import Store
 
 
-def create(path: Path, now: datetime) -> Store:
-    """Open the library at PATH, made or upgraded where needed; a new one gets its identity here."""
-    store = Store.create(path)
+def create(place: Path | Location, now: datetime) -> Store:
+    """Open the library at PLACE, made or upgraded where needed; a new one gets its identity here."""
+    store = Store.create(place)
     with store.writing() as session:
         if session.exec(select(Library)).first() is None:
             session.add(Library(created_at=now))

@@ -3,6 +3,7 @@ down. Here a subject may also be something that the user brings along, such as a
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from claims import worker
@@ -96,7 +97,7 @@ def measure(
         memory_mb=job.memory_mb,
         broken=broken,
     )
-    measured = worker.measure(request, job.wall_seconds, watcher.progressed, lambda: False)
+    measured = worker.measure(request, job.wall_seconds, watcher.progressed, lambda: False, folder=Path.cwd())
     if isinstance(measured, Failure):
         outcome = outcome_of(job, measured, None)
         watcher.ended([outcome])

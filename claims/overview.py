@@ -11,12 +11,13 @@ from sqlmodel import Session, col, select
 
 from claims import ledger
 from claims.contract import Contract
+from claims.freshness import Freshness, Waiting, fresh_until, freshness
 from claims.history import History, contracts, history
 from claims.judge import Tag, Verdict
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.regime import differences
 from claims.runs import DIED, is_alive
-from claims.standing import Freshness, Standing, fresh_until, freshness, standing
+from claims.standing import Standing, standing
 from kb.models import Claim, ClaimState, Entity, Run
 from verifiers.measurement import Measurement, Value
 
@@ -119,11 +120,7 @@ def row(session: Session, claim_id: str, now: datetime) -> Row:
 
 def _row(entity: Entity, claim: Claim, state: ClaimState | None, now: datetime) -> Row:
     written: dict[str, Any] = claim.contract or {}
-    fresh = (
-        freshness(state.fresh_until if state else None, int(written.get("shelf_life_days", 30)), now)
-        if written
-        else None
-    )
+    fresh = fresh_of(state, int(written.get("shelf_life_days", 30)), now) if written else None
     return Row(
         id=entity.id,
         slug=entity.slug,
@@ -136,6 +133,14 @@ def _row(entity: Entity, claim: Claim, state: ClaimState | None, now: datetime) 
         freshness=fresh,
         last_run_at=state.last_run_at if state else None,
     )
+
+
+def fresh_of(state: ClaimState | None, shelf_life_days: int, now: datetime) -> Freshness:
+    """How fresh a claim is by its cached state."""
+    if state is None:
+        return freshness(None, shelf_life_days, now)
+    said = Waiting.model_validate(state.waiting or {})
+    return freshness(state.fresh_until, shelf_life_days, now, said)
 
 
 def _untested(claim: Claim) -> Standing:
@@ -153,7 +158,7 @@ def record(session: Session, claim_id: str, now: datetime) -> Record:
     over = fresh_until(past.contract, past.runs) if past.contract else None
     return Record(
         history=past,
-        freshness=freshness(over, past.contract.shelf_life_days, now) if past.contract else None,
+        freshness=freshness(over, past.contract.shelf_life_days, now, past.waiting) if past.contract else None,
         runs=lines,
         newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
         going=_going(session, claim_id),

@@ -1,22 +1,24 @@
 """A run's life in the store: begun, followed, ended; and those whose process died are recorded as what they were."""
 
+import json
 import socket
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import psutil
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
-from claims import ledger
+from claims import ledger, today
 from claims.certified import certificate_for
 from claims.contract import Contract
 from claims.errors import NoContract
-from claims.history import contracts, current_contract, refresh
+from claims.history import ATTEMPTS, contracts, current_contract, refresh
 from claims.judge import Units, judge
-from claims.ledger import RunFailed, RunStarted, VerdictGiven, digest_of_contract
+from claims.ledger import ContractSet, Entry, RunFailed, RunStarted, VerdictGiven, digest_of_contract
 from kb.models import LedgerEntry, Library, Run
 from kb.store import Store
-from verifiers.measurement import Failure, Measurement, Profile, Progress, SubjectRef, Value
+from verifiers.measurement import Cause, Failure, Measurement, Profile, Progress, SubjectRef, Value
 from verifiers.registry import find, find_subject
 
 DIED = "its process ended without a word: it was killed, or the machine went down"
@@ -33,6 +35,7 @@ class Job(Value):
     units: int  # of a standard run: the most that one of its claims asks for
     wall_seconds: float
     memory_mb: int
+    number: int | None = None  # of a run that was given up, to be made again; else the next
 
     @property
     def stream(self) -> str:
@@ -46,10 +49,11 @@ class Job(Value):
 
 
 class Begun(Value):
-    """A run that has its number and its seed, and the claims that it tests."""
+    """An attempt at a run that has its number and its seed, and the claims that it tests."""
 
     id: str
     number: int
+    attempt: int = 1
     seed: int
     claims: tuple[str, ...]  # ids
 
@@ -85,25 +89,34 @@ def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> li
 # --- begin, follow, end ----------------------------------------------------------------------------------------------
 
 
-def begin(store: Store, job: Job, now: datetime) -> Begun:
-    """Give the next run of a stream its number and write it into every claim's chain, before anything is measured.
+def begin(store: Store, job: Job, now: datetime, task: str | None = None) -> Begun:
+    """Write into every claim's chain that a run of this stream begins, before anything is measured: the one that was
+    begun and gave nothing, else the next.
 
     Raises:
         NoContract: when by now no claim of the job asks for this measurement any more.
     """
     verifier = find(job.verifier)
+    code = today.code_of(job.verifier)
     me = psutil.Process()
     with store.writing() as session:
-        said = {claim_id: current_contract(ledger.entries(session, claim_id)) for claim_id in job.claims}
+        chains = {claim_id: ledger.entries(session, claim_id) for claim_id in job.claims}
+        said = {claim_id: current_contract(chain) for claim_id, chain in chains.items()}
         asking = {claim_id: contract for claim_id, contract in said.items() if contract and job.tests(contract)}
         if not asking:
             raise NoContract(
                 f"the contract that asks for {job.verifier} on {job.subject} was changed or taken away meanwhile: "
                 "`stillholds claims` shows what there is to verify now"
             )
+        past = _attempts(session, job)
+        number = (
+            job.number or _unfinished(job, code, [chains[claim_id] for claim_id in asking]) or max(past, default=0) + 1
+        )
         run = Run(
             stream=job.stream,
-            number=_numbers_drawn(session, job) + 1,
+            number=number,
+            attempt=past.get(number, 0) + 1,
+            task_id=task,
             verifier=job.verifier,
             subject=job.subject,
             profile=job.profile,
@@ -121,33 +134,63 @@ def begin(store: Store, job: Job, now: datetime) -> Begun:
             event = RunStarted(
                 run=run.id,
                 number=run.number,
+                attempt=run.attempt,
                 verifier=job.verifier,
                 verifier_version=verifier.version,
+                verifier_code=code,
                 subject=job.subject,
                 profile=job.profile,
                 parameters=job.parameters,
+                units=units_drawn(job),
                 seed=seed,
                 contract_digest=digest_of_contract(contract),
             )
             ledger.append(session, claim_id, event, now)
             refresh(session, claim_id)
         ledger.seal(session, asking, now)
-        return Begun(id=run.id, number=run.number, seed=seed, claims=tuple(asking))
+        return Begun(id=run.id, number=run.number, attempt=run.attempt, seed=seed, claims=tuple(asking))
 
 
-def _numbers_drawn(session: Session, job: Job) -> int:
-    """The last number of a job's stream, by the ledger: the table of runs may be lost, and no unit is drawn twice."""
-    begun = session.exec(select(LedgerEntry.body).where(LedgerEntry.kind == "run"))
-    events = (RunStarted.model_validate_json(body) for body in begun)
-    key = (job.verifier, ledger.canonical(job.parameters), job.subject)
-    return max(
-        (
-            event.number
-            for event in events
-            if (event.verifier, ledger.canonical(event.parameters), event.subject) == key
-        ),
-        default=0,
-    )
+def _attempts(session: Session, job: Job) -> dict[int, int]:
+    """How often each number of a job's stream was begun, by the ledger: the table of runs may be lost, and no unit is
+    drawn twice.
+    """
+    key = (job.verifier, job.subject, ledger.canonical(job.parameters))
+    begun = select(LedgerEntry.body).where(LedgerEntry.kind == "run")
+    named = [col(LedgerEntry.body).contains(ledger.canonical(name), autoescape=True) for name in key[:2]]
+    attempts: dict[int, set[str]] = {}
+    for body in session.exec(begun.where(*named)):
+        said = json.loads(body)
+        if (said["verifier"], said["subject"], ledger.canonical(said["parameters"])) == key:
+            attempts.setdefault(said["number"], set()).add(said["run"])
+    return {number: len(runs) for number, runs in attempts.items()}
+
+
+def _unfinished(job: Job, code: str, chains: Sequence[Sequence[Entry]]) -> int | None:
+    """The first number that each of these claims has begun under its present contract and code, and that gave nothing
+    for a reason that may pass: made again with the same units, so that nothing is chosen by what was lost.
+    """
+    numbers = [_unfinished_in(chain, job, code) for chain in chains]
+    return min(set.intersection(*numbers), default=None) if numbers else None
+
+
+def _unfinished_in(chain: Sequence[Entry], job: Job, code: str) -> set[int]:
+    since = max((entry.seq for entry in chain if isinstance(entry.event, ContractSet)), default=0)
+    events = [entry.event for entry in chain if entry.seq > since]
+    same = (job.subject, job.profile, code, units_drawn(job))
+    begun = [event for event in events if isinstance(event, RunStarted)]
+    ours = {
+        event.run: event for event in begun if (event.subject, event.profile, event.verifier_code, event.units) == same
+    }
+    failed = [event for event in events if isinstance(event, RunFailed) and event.run in ours]
+    ended = {event.run for event in events if isinstance(event, VerdictGiven)} | {event.run for event in failed}
+    measured = {event.number for event in events if isinstance(event, VerdictGiven) and event.run in ours}
+    going = {event.number for event in ours.values() if event.run not in ended}
+    causes: dict[int, list[Cause]] = {}
+    for event in failed:
+        causes.setdefault(event.number, []).append(event.cause)
+    may_pass = {number for number, said in causes.items() if "failed" not in said and said.count("lost") < ATTEMPTS}
+    return may_pass - measured - going
 
 
 def units_drawn(job: Job) -> int:
@@ -213,17 +256,26 @@ def _record(session: Session, run: Run, outcome: Measurement | Failure, now: dat
 def _ended(
     session: Session, claim_id: str, run: Run, outcome: Measurement | Failure, digest: str
 ) -> VerdictGiven | RunFailed:
+    cause: Cause = "failed"
     if isinstance(outcome, Failure):
-        reason = outcome.reason
+        cause, reason = outcome.cause, outcome.reason
     else:
         try:
             contract = _contract_at_start(session, claim_id, run)
             covering = certificate_for(contract, outcome)
             certificate = ledger.keep(session, covering) if covering else None
-            return given(contract, outcome, digest, run.id, run.number, certificate)
+            return given(contract, outcome, digest, Attempt(run.id, run.number, run.attempt), certificate)
         except LookupError as error:
             reason = str(error)
-    return RunFailed(run=run.id, number=run.number, subject=run.subject, profile=run.profile, reason=reason)
+    return RunFailed(
+        run=run.id,
+        number=run.number,
+        attempt=run.attempt,
+        subject=run.subject,
+        profile=run.profile,
+        cause=cause,
+        reason=reason,
+    )
 
 
 def _contract_at_start(session: Session, claim_id: str, run: Run) -> Contract:
@@ -233,9 +285,15 @@ def _contract_at_start(session: Session, claim_id: str, run: Run) -> Contract:
     return contracts(chain)[next(event.contract_digest for event in events if event.run == run.id)]
 
 
-def given(
-    contract: Contract, measured: Measurement, digest: str, run_id: str, number: int, certificate: str | None
-) -> VerdictGiven:
+class Attempt(NamedTuple):
+    """Which run a verdict is of."""
+
+    run: str
+    number: int
+    attempt: int = 1
+
+
+def given(contract: Contract, measured: Measurement, digest: str, of: Attempt, certificate: str | None) -> VerdictGiven:
     """The entry that this contract, this measurement and the certificate of then make; the audit asks for it again.
 
     Raises:
@@ -243,12 +301,12 @@ def given(
     """
     first, *others = (Units.of(measured.findings.endpoint(part.endpoint)) for part in contract.parts)
     return VerdictGiven(
-        run=run_id,
-        number=number,
+        **of._asdict(),
         subject=str(measured.subject),
         profile=measured.profile,
         contract_digest=digest_of_contract(contract),
         verifier_code=measured.provenance.code_digest,
+        environment=today.environment_of(measured.provenance),
         measurement_digest=digest,
         certificate=certificate,
         **dict(first),
@@ -275,5 +333,5 @@ def bury(store: Store, now: datetime) -> int:
     with store.reading() as session:
         dead = [run.id for run in session.exec(select(Run).where(Run.state == "running")) if not is_alive(run)]
     for run_id in dead:
-        end(store, run_id, Failure(reason=DIED), now)
+        end(store, run_id, Failure(reason=DIED, cause="lost"), now)
     return len(dead)

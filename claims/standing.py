@@ -1,31 +1,29 @@
-"""What all runs together say of a claim, and whether that is still fresh: pure folds over its ledger.
+"""What all runs together say of a claim: a pure fold over its ledger.
 
 A sample is everything drawn under one contract and one version of the verifier on one subject; it is read through
-Lai's sequence, which stays valid however often it is looked at. Uncertified runs and subjects outside the claim's
-regime are read the same way, shown beside the standing, and never enter it.
+Lai's sequence, which stays valid however often it is looked at (`claims.samples`). Uncertified runs and subjects outside
+the claim's regime are read the same way, shown beside the standing, and never enter it.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import takewhile
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime
 
-from claims.contract import Contract, Part
-from claims.judge import DECIDED, Reading, Tag, Units, Word, decided
+from claims.contract import Contract
+from claims.judge import DECIDED, Tag, Units, Word
 from claims.regime import differences
-from verifiers import stats
+from claims.samples import Changed, Look, Sample, begun, changed, read
 from verifiers.measurement import Value
 
 StandingWord = Literal["HOLDS", "WEAKENED", "REFUTED", "CONTESTED", "OPEN", "UNTESTED", "DOCUMENTARY"]
 ScaleWord = Literal["REPRODUCED", "REPRODUCED SMALLER", "REPRODUCED LARGER", "NOT REPRODUCED", "OPEN"]
-FreshWord = Literal["FRESH", "DUE", "STALE"]
+WINDOW, MOST_VOID = 20, 3  # a fourth VOID among the last twenty runs suspends
 
 
 class PastRun(Units):
     """A run with a verdict, as the fold needs it; its own units are those of the contract's first endpoint, and those
-    of the further parts stand in `also`.
+    of the further parts stand in `also`. One that was given up is an ERROR, and all its units are missing.
     """
 
     run: str
@@ -34,6 +32,7 @@ class PastRun(Units):
     subject: str
     profile: str
     verifier_code: str  # digest
+    environment: str | None = None  # digest
     certified: bool
     word: Word
     tag: Tag | None
@@ -53,19 +52,28 @@ class PastRun(Units):
         """Whether the run is evidence: not a smoke run, not void."""
         return self.profile != "smoke" and self.word not in {"VOID", "ERROR"}
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was given up: its units exist, and nobody knows them."""
+        return self.word == "ERROR" and self.profile != "smoke" and self.missing == len(self.units)
 
-class Look(Value):
-    """The sequence after a run: how many units, and the interval they give, as shown."""
+    @property
+    def made_by(self) -> tuple[str, str | None]:
+        """The code and the environment that drew its units."""
+        return self.verifier_code, self.environment
 
-    run: int
-    n: int
-    low: float
-    estimate: float
-    high: float
+
+class Replay(Value):
+    """One run made again by other code or elsewhere, and whether its units came out the same within the noise floor."""
+
+    subject: str
+    was: tuple[str, str | None]
+    now: tuple[str, str | None]
+    agrees: bool
 
 
 class SubjectReading(Value):
-    """One subject's sample, read."""
+    """One subject's newest sample, read. `sample` counts those of this claim and subject, `level` is what it is read at."""
 
     subject: str
     differences: tuple[str, ...]  # from the claim's regime; empty inside it
@@ -76,6 +84,10 @@ class SubjectReading(Value):
     tag: Tag | None
     reason: str
     looks: tuple[Look, ...]
+    sample: int = 1
+    level: float | None = None
+    is_suspended: bool = False
+    changed: Changed | None = None
 
     @property
     def at_scale(self) -> ScaleWord:
@@ -108,30 +120,223 @@ class Standing(Value):
     subjects: tuple[SubjectReading, ...] = ()
 
 
-def standing(contract: Contract | None, documentary: str, runs: Sequence[PastRun]) -> Standing:
-    """Fold RUNS, which are those of the current contract, oldest first."""
-    if contract is None:
-        if documentary:
-            return Standing(word="DOCUMENTARY", reason=documentary)
-        return Standing(word="UNTESTED", reason="no contract says yet how it could be tested")
-    readings = [read(contract, subject, runs) for subject in contract.subjects]
-    tested = [reading for reading in readings if reading.runs]
-    inside = [reading for reading in tested if not reading.differences]
-    outside = [reading for reading in tested if reading.differences]
-    entering = [reading for reading in inside if reading.certified]
-    so_far = [reading for reading in inside if not reading.certified]
-    word, tag, reason = _decide(contract, entering, so_far, outside)
-    if word == "OPEN" and len(entering) > 1 and _contested(contract, entering, runs):
-        word, reason = "CONTESTED", "its subjects disagree"
-    return Standing(
-        word=word,
+class Headline(NamedTuple):
+    """What a standing comes to, in words that can be compared."""
+
+    word: StandingWord
+    tag: Tag | None
+    at_scale: ScaleWord | None
+    so_far: str | None
+
+
+def headline(stands: Standing) -> Headline:
+    """The words of a standing."""
+    return Headline(stands.word, stands.tag, stands.at_scale, stands.so_far)
+
+
+# --- one subject -----------------------------------------------------------------------------------------------------
+
+
+class Subject:
+    """What is known of one subject of a claim, run by run; it outlives contracts, because its samples are counted."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sample: Sample | None = None  # under the present contract
+        self.made_by: set[tuple[str, str | None]] = set()  # what drew the units of that sample
+        self.before: dict[bool, Sample] = {}  # the newest sample that ended: of certified runs, and of the others
+        self.samples = {True: 0, False: 0}
+        self.checked: list[bool] = []  # of the last runs by the newest code: whether they were VOID
+        self.checked_code = ""
+        self.waiting: list[PastRun] = []  # given up before any run of their sample came out
+        self.alike: set[frozenset[str]] = set()
+        self.apart: set[frozenset[tuple[str, str | None]]] = set()
+
+    def end_sample(self) -> None:
+        """Nothing that comes belongs to the sample any more: there is another contract, or other code."""
+        if self.sample is not None:
+            self.before[self.sample.certified] = self.sample
+        self.sample, self.made_by = None, set()
+
+    def take(self, contract: Contract, run: PastRun) -> None:
+        """One more run on this subject under CONTRACT."""
+        if run.profile != "smoke" and run.word != "ERROR":
+            self._check(run)
+        if run.is_lost:
+            self._miss(run)
+        elif run.counts:
+            self._grow(contract, run)
+
+    def replayed(self, replay: Replay) -> None:
+        """A run was made again: code that agrees goes on with the sample, an environment that does not may not."""
+        if replay.agrees:
+            self.alike.add(frozenset({replay.was[0], replay.now[0]}))
+        else:
+            self.apart.add(frozenset({replay.was, replay.now}))
+
+    @property
+    def is_suspended(self) -> bool:
+        return sum(self.checked[-WINDOW:]) > MOST_VOID
+
+    @property
+    def changed(self) -> Changed | None:
+        """How the newest sample differs from the one before it, if it does."""
+        if self.sample is None or self.sample.certified not in self.before:
+            return None
+        return changed(self.before[self.sample.certified], self.sample)
+
+    def _check(self, run: PastRun) -> None:
+        if run.verifier_code != self.checked_code:
+            self.checked, self.checked_code = [], run.verifier_code
+        self.checked.append(run.word == "VOID")
+
+    def _miss(self, run: PastRun) -> None:
+        if self.sample is not None and run.verifier_code in {code for code, _ in self.made_by}:
+            self.sample = self.sample.without(run.number, len(run.units))
+        else:
+            self.waiting.append(run)
+
+    def _grow(self, contract: Contract, run: PastRun) -> None:
+        sample = (
+            self.sample if self.sample is not None and self._belongs(run, self.sample) else self._begin(contract, run)
+        )
+        self.made_by.add(run.made_by)
+        for lost in [one for one in self.waiting if one.verifier_code == run.verifier_code]:
+            sample = sample.without(lost.number, len(lost.units))
+        self.waiting = []
+        self.sample = sample.after(run.number, run.parts)
+
+    def _begin(self, contract: Contract, run: PastRun) -> Sample:
+        self.end_sample()
+        self.samples[run.certified] += 1
+        return begun(contract, self.samples[run.certified], run.parts, certified=run.certified)
+
+    def _belongs(self, run: PastRun, sample: Sample) -> bool:
+        """Whether RUN was drawn by what drew the sample, as far as anybody has looked."""
+        codes = {code for code, _ in self.made_by}
+        same_code = run.verifier_code in codes or any(
+            frozenset({run.verifier_code, code}) in self.alike for code in codes
+        )
+        contradicted = any(frozenset({run.made_by, other}) in self.apart for other in self.made_by)
+        same_caps = [one.cap for one in run.parts] == [tally.cap for tally in sample.tallies]
+        return same_code and not contradicted and same_caps and run.certified == sample.certified
+
+
+# --- the fold --------------------------------------------------------------------------------------------------------
+
+
+class Fold:
+    """A claim's record, taken in event by event: contracts, runs, replays; `standing` says what it comes to so far."""
+
+    def __init__(self, documentary: str = "") -> None:
+        self.contract: Contract | None = None
+        self._documentary = documentary
+        self._subjects: dict[str, Subject] = {}
+
+    def begin(self, contract: Contract | None) -> None:
+        """A contract, or its end. One that comes back begins another sample: else one could try several, and keep the
+        one that looks best.
+        """
+        self.contract = contract
+        for subject in self._subjects.values():
+            subject.end_sample()
+            subject.waiting, subject.checked = [], []
+
+    def take(self, run: PastRun) -> None:
+        """A run that was begun under the present contract came out."""
+        if self.contract is not None:
+            self.subject(run.subject).take(self.contract, run)
+
+    def replayed(self, replay: Replay) -> None:
+        """A run was made again."""
+        self.subject(replay.subject).replayed(replay)
+
+    def subject(self, name: str) -> Subject:
+        """What is known of the subject of that name."""
+        return self._subjects.setdefault(name, Subject(name))
+
+    def standing(self) -> Standing:
+        """What everything so far comes to."""
+        if self.contract is None:
+            if self._documentary:
+                return Standing(word="DOCUMENTARY", reason=self._documentary)
+            return Standing(word="UNTESTED", reason="no contract says yet how it could be tested")
+        readings = [_reading(self.contract, self.subject(name)) for name in self.contract.subjects]
+        return self._together(self.contract, readings)
+
+    def _together(self, contract: Contract, readings: Sequence[SubjectReading]) -> Standing:
+        tested = [reading for reading in readings if reading.runs]
+        inside = [reading for reading in tested if not reading.differences]
+        outside = [reading for reading in tested if reading.differences]
+        entering = [reading for reading in inside if reading.certified]
+        so_far = [reading for reading in inside if not reading.certified]
+        word, tag, reason = _decide(contract, entering, so_far, outside)
+        if word == "OPEN" and len(entering) > 1 and self._is_contested(contract, entering):
+            word, reason = "CONTESTED", "its subjects disagree"
+        return Standing(
+            word=word,
+            tag=tag,
+            reason=reason,
+            at_scale=outside[0].at_scale if outside else None,
+            at_scale_certified=bool(outside) and outside[0].certified,
+            so_far=so_far[0].word if so_far else None,
+            so_far_tag=so_far[0].tag if so_far else None,
+            subjects=tuple(readings),
+        )
+
+    def _is_contested(self, contract: Contract, entering: Sequence[SubjectReading]) -> bool:
+        """Whether two subjects lie in different regions, each read at the level that all of them share."""
+        words = set()
+        for reading in entering:
+            sample = self.subject(reading.subject).sample
+            if sample is not None and not reading.is_suspended:
+                level = 1 - (1 - sample.at_level.level) / len(contract.subjects)
+                words.add(read(contract.model_copy(update={"level": level}), sample.tallies).word)
+        return len(words.intersection(DECIDED)) > 1
+
+
+def standing(contract: Contract | None, documentary: str, runs: Iterable[PastRun]) -> Standing:
+    """Fold RUNS, which are all of one contract, oldest first."""
+    fold = Fold(documentary)
+    fold.begin(contract)
+    for run in runs:
+        fold.take(run)
+    return fold.standing()
+
+
+def _reading(contract: Contract, subject: Subject) -> SubjectReading:
+    sample, far = subject.sample, differences(contract.regime, subject.name)
+    if sample is None:
+        return SubjectReading(
+            subject=subject.name,
+            differences=far,
+            certified=False,
+            runs=0,
+            n=0,
+            word="OPEN",
+            tag=None,
+            reason="no run yet",
+            looks=(),
+        )
+    word, tag, reason = sample.reading.word, sample.reading.tag, sample.reading.reason
+    if subject.is_suspended:
+        void = sum(subject.checked[-WINDOW:])
+        word, tag = "INCONCLUSIVE", None
+        reason = f"suspended: {void} of its last {min(len(subject.checked), WINDOW)} runs were VOID, so its instrument is in doubt"
+    return SubjectReading(
+        subject=subject.name,
+        differences=far,
+        certified=sample.certified,
+        runs=sample.runs,
+        n=sample.n,
+        word=word if word in DECIDED else "OPEN",
         tag=tag,
         reason=reason,
-        at_scale=outside[0].at_scale if outside else None,
-        at_scale_certified=bool(outside) and outside[0].certified,
-        so_far=so_far[0].word if so_far else None,
-        so_far_tag=so_far[0].tag if so_far else None,
-        subjects=tuple(readings),
+        looks=sample.looks,
+        sample=sample.number,
+        level=sample.at_level.level,
+        is_suspended=subject.is_suspended,
+        changed=subject.changed,
     )
 
 
@@ -149,117 +354,3 @@ def _decide(
     if outside:
         return "UNTESTED", None, "no run in its own regime"
     return "UNTESTED", None, "no run yet"
-
-
-def _contested(contract: Contract, entering: Sequence[SubjectReading], runs: Sequence[PastRun]) -> bool:
-    """Whether two subjects lie in different regions, each read at the level that all of them share."""
-    level = 1 - (1 - contract.level) / len(contract.subjects)
-    samples = [newest_sample(reading.subject, runs) for reading in entering]
-    words = {_look(contract, sample, level)[0].word for sample in samples}
-    return len(words.intersection(DECIDED)) > 1
-
-
-def newest_sample(subject: str, runs: Sequence[PastRun]) -> list[PastRun]:
-    """The runs that are evidence on SUBJECT since the verifier's code last changed, or got or lost its certificate."""
-    valid = [run for run in runs if run.subject == subject and run.counts]
-    newest = takewhile(lambda run: _version(run) == _version(valid[-1]), reversed(valid))
-    return list(newest)[::-1]
-
-
-def _version(run: PastRun) -> tuple[str, bool]:
-    return run.verifier_code, run.certified
-
-
-def read(contract: Contract, subject: str, runs: Sequence[PastRun]) -> SubjectReading:
-    """The newest sample of SUBJECT."""
-    newest = newest_sample(subject, runs)
-    looks: list[Look] = []
-    reading = Reading(word="INCONCLUSIVE", reason="no run yet")
-    for number in range(1, len(newest) + 1):
-        reading, look = _look(contract, newest[:number], contract.level)
-        looks += [look] if look else []
-    return SubjectReading(
-        subject=subject,
-        differences=differences(contract.regime, subject),
-        certified=bool(newest) and newest[-1].certified,
-        runs=len(newest),
-        n=sum(len(run.units) for run in newest),
-        word=reading.word if reading.word in DECIDED else "OPEN",
-        tag=reading.tag,
-        reason=reading.reason,
-        looks=tuple(looks),
-    )
-
-
-def _look(contract: Contract, runs: Sequence[PastRun], level: float) -> tuple[Reading, Look | None]:
-    """The sequence after RUNS, and how it shows: the interval of the contract's first endpoint."""
-    drawn = sum(len(run.units) for run in runs)
-    if drawn < contract.unit.first_look:
-        return Reading(
-            word="INCONCLUSIVE", reason=f"{drawn} units, and the first look needs {contract.unit.first_look}"
-        ), None
-    samples = [_pooled(parts) for parts in zip(*(run.parts for run in runs), strict=True)]
-    at_level = contract.model_copy(update={"level": level})
-
-    def intervals(level: float, ends: Sequence[float]) -> list[stats.Interval]:
-        return [
-            _sequence(part, sample, end, contract.unit.first_look, level)
-            for part, sample, end in zip(contract.parts, samples, ends, strict=True)
-        ]
-
-    reading = decided(at_level, samples, intervals)
-    if any(stats.standard_deviation(one.filled(end)) == 0 for one in samples for end in one.ends):
-        return reading, None
-    first = [_sequence(contract, samples[0], end, contract.unit.first_look, level) for end in samples[0].cap]
-    low, high = contract.shown(first[0].low), contract.shown(first[1].high)
-    estimate = contract.shown((first[0].estimate + first[1].estimate) / 2)
-    return reading, Look(run=runs[-1].number, n=drawn, low=low, estimate=estimate, high=high)
-
-
-def _pooled(runs: Sequence[Units]) -> Units:
-    """All units of one part; caps and noise floor are those of the newest run."""
-    newest = runs[-1]
-    inside = (_inside(value, run.cap) for run in runs for value in run.units)
-    return Units(units=tuple(inside), cap=newest.cap, noise_floor=newest.noise_floor)
-
-
-def _inside(value: float | None, cap: tuple[float, float]) -> float | None:
-    return None if value is None else min(max(value, cap[0]), cap[1])
-
-
-def _sequence(part: Part, sample: Units, end: float, first_look: int, level: float) -> stats.Interval:
-    """The confidence sequence of a part, for the statistic that it is about, with END for units without a value."""
-    values = sample.filled(end)
-    if part.statistic == "median":
-        kept = stats.sign_sequence(values, level)  # endless while the units are too few; a median lies inside the caps
-        inside = stats.Interval(kept.estimate, max(kept.low, sample.cap[0]), min(kept.high, sample.cap[1]))
-        return inside.widened(sample.noise_floor)
-    return stats.lai_sequence(values, first_look, level).widened(sample.noise_floor)
-
-
-class Freshness(Value):
-    """Whether a claim was tested lately enough, and until or since when."""
-
-    word: FreshWord
-    reason: str
-    turn: AwareDatetime | None  # when FRESH ends, or since when it is DUE or STALE
-
-
-def fresh_until(contract: Contract, runs: Sequence[PastRun]) -> datetime | None:
-    """When the shelf life of the newest run that is evidence ends."""
-    valid = [run.at for run in runs if run.counts]
-    return max(valid) + timedelta(days=contract.shelf_life_days) if valid else None
-
-
-def freshness(over: datetime | None, shelf_life_days: int, now: datetime) -> Freshness:
-    """Judge NOW against the end of a claim's shelf life, which is None when it was never tested under its present
-    contract.
-    """
-    if over is None:
-        return Freshness(word="DUE", reason="it was never tested under its present contract", turn=None)
-    life = timedelta(days=shelf_life_days)
-    if now < over:
-        return Freshness(word="FRESH", reason=f"its shelf life is {shelf_life_days} days", turn=over)
-    if now < over + life:
-        return Freshness(word="DUE", reason=f"its shelf life of {shelf_life_days} days is over", turn=over)
-    return Freshness(word="STALE", reason="due, and not tested for another shelf life", turn=over + life)

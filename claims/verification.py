@@ -14,9 +14,9 @@ from claims.errors import NoContract
 from claims.history import contracts, current_contract
 from claims.judge import Judged, Tag, Verdict, Word
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
+from claims.overview import fresh_of
 from claims.regime import differences
 from claims.runs import Begun, Job
-from claims.standing import freshness
 from kb.models import ClaimState, Entity
 from kb.store import Store
 from verifiers.measurement import (
@@ -106,9 +106,10 @@ def _with_contract(session: Session, claim: Entity) -> str:
 def is_due(session: Session, claim_id: str, now: datetime) -> bool:
     """Whether a claim has a contract and is not fresh."""
     contract = current_contract(ledger.entries(session, claim_id))
+    if contract is None:
+        return False
     state = session.get(ClaimState, claim_id)
-    over = state.fresh_until if state else None
-    return contract is not None and freshness(over, contract.shelf_life_days, now).word != "FRESH"
+    return fresh_of(state, contract.shelf_life_days, now).word in {"DUE", "STALE"}
 
 
 def verify(store: Store, jobs: Sequence[Job], means: Means, watcher: Watcher) -> list[Outcome]:

@@ -1,7 +1,7 @@
 """What can go wrong with a library, and what its user can do about it.
 
 KbError
-├── StoreError        the database: missing, newer than the code, read-only, full, broken
+├── StoreError        the database: missing, newer than the code, read-only, full, broken; `passing` if it may pass
 ├── NotFound          no entry has that slug; `near` are the closest ones
 └── PageError         one file cannot be imported; says which and why
 """
@@ -12,7 +12,13 @@ class KbError(Exception):
 
 
 class StoreError(KbError):
-    """The database cannot be used as asked."""
+    """The database cannot be used as asked. `passing` says whether the same may work later: it is busy, full, or out
+    of reach.
+    """
+
+    def __init__(self, said: str, *, passing: bool = False) -> None:
+        self.passing = passing
+        super().__init__(said)
 
 
 class NotFound(KbError):

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from kb import postgres
 from kb.errors import StoreError
+from kb.location import Location
 from kb.store import MIGRATIONS
 
-HEAD = "0001"  # the newest revision; a test holds it to the migrations
+HEAD = "0002"  # the newest revision; a test holds it to the migrations
 
 
-def check(engine: Engine, path: Path) -> None:
+def check(engine: Engine, location: Location) -> None:
     """Refuse a store that is not of this version, without loading the migrations.
 
     Raises:
@@ -20,30 +21,38 @@ def check(engine: Engine, path: Path) -> None:
     """
     with engine.connect() as connection:
         found = _revision(connection)
+    if found is None and location.path is None:
+        raise StoreError(f"there is no library at {location}: `stillholds init` makes one in an empty database")
     if found is None:
-        raise StoreError(f"{path} is a database, but no library of Still Holds")
+        raise StoreError(f"{location} is a database, but no library of Still Holds")
     if found < HEAD:
-        raise StoreError(f"{path} was made by an older version: `stillholds init` upgrades it, and loses nothing")
+        raise StoreError(f"{location} was made by an older version: `stillholds init` upgrades it, and loses nothing")
     if found > HEAD:
         raise StoreError(
-            f"{path} was made by a newer version of Still Holds (schema {found}, this is {HEAD}): update with `make env` or pip"
+            f"{location} was made by a newer version of Still Holds (schema {found}, this is {HEAD}): update with `make env` or pip"
         )
 
 
-def upgrade(engine: Engine, path: Path) -> None:
+def is_library(engine: Engine) -> bool:
+    """Whether the database of ENGINE holds a library, of whatever version."""
+    with engine.connect() as connection:
+        return _revision(connection) is not None
+
+
+def upgrade(engine: Engine, location: Location) -> None:
     """Upgrade to the newest revision inside one transaction that a second upgrader waits for.
 
     Raises:
         StoreError: when the store is newer than the code, or somebody else's database.
     """
-    with engine.connect() as connection:
+    with _one_moment(engine).connect() as connection:
         found, tables = _revision(connection), inspect(connection).get_table_names()
     if found == HEAD:
         return
     if found is None and tables:
-        raise StoreError(f"{path} is a database, but no library of Still Holds; choose another file")
+        raise StoreError(f"{location} is a database, but no library of Still Holds; choose another place")
     if found is not None and found > HEAD:
-        check(engine, path)
+        check(engine, location)
     from alembic import command
     from alembic.config import Config
 
@@ -54,23 +63,40 @@ def upgrade(engine: Engine, path: Path) -> None:
         command.upgrade(config, "head")
 
 
+def _one_moment(engine: Engine) -> Engine:
+    """On SQLite every transaction sees one moment; on PostgreSQL one must ask for it, else two that create the same
+    library take each other's tables for somebody else's.
+    """
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(**postgres.READING)
+
+
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
+    """A transaction that nobody writes beside."""
     with engine.execution_options(writes=True).connect() as connection:
-        # Outside the transaction: SQLite ignores this pragma inside one, and a batch migration
-        # drops the old table, which would delete its children.
-        raw = connection.connection.driver_connection
-        if raw is None:
-            raise StoreError("the database closed its connection")
-        raw.execute("PRAGMA foreign_keys=OFF")
-        raw.execute("PRAGMA journal_mode=WAL")  # stays with the file; never set on a database that is not ours
-        with connection.begin():
-            yield connection
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-            if broken:
-                raise StoreError(
-                    f"the upgrade would break {len(broken)} references, so nothing was changed: {broken[:3]}"
-                )
+        if engine.dialect.name == "sqlite":
+            with _without_foreign_keys(connection):
+                yield connection
+        else:
+            with connection.begin():
+                postgres.prepare_upgrade(connection)
+                yield connection
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    # Outside the transaction: SQLite ignores this pragma inside one, and a batch migration
+    # drops the old table, which would delete its children.
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise StoreError("the database closed its connection")
+    raw.execute("PRAGMA foreign_keys=OFF")
+    raw.execute("PRAGMA journal_mode=WAL")  # stays with the file; never set on a database that is not ours
+    with connection.begin():
+        yield
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise StoreError(f"the upgrade would break {len(broken)} references, so nothing was changed: {broken[:3]}")
 
 
 def _revision(connection: Connection) -> str | None:

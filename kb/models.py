@@ -268,18 +268,20 @@ class Checkpoint(Table, table=True):
 
 
 class Run(Table, table=True):
-    """A run while it lives: who runs it, how far it is. What it found is in the ledger; losing this row loses no
-    truth.
+    """An attempt at a run while it lives: who makes it, how far it is. What it found is in the ledger; losing this row
+    loses no truth.
     """
 
     __table_args__ = (
-        UniqueConstraint("stream", "number"),
+        UniqueConstraint("stream", "number", "attempt"),
         CheckConstraint("state IN ('running', 'measured', 'error')", name="state"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     stream: str  # what it draws units for: verifier, parameters, subject
     number: int
+    attempt: int = 1  # the same units again, after an attempt that gave none
+    task_id: str | None = Field(default=None, index=True)
     verifier: str
     subject: str
     profile: str
@@ -298,6 +300,50 @@ class Run(Table, table=True):
     ended_at: datetime | None = _time(nullable=True)
 
 
+class Task(Table, table=True):
+    """A measurement that somebody asked for, from then until it is made or given up: what pages show of the queue."""
+
+    __table_args__ = (
+        CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    job: Any = _json()  # what is to be measured, and for which claims; kb never reads it
+    claims: Any = _json()  # ids
+    key: str = Field(index=True)  # equal for tasks that would do the same
+    cause: str = _long()  # why, in words
+    asked_by: str
+    state: str = Field(default="queued", index=True)
+    reason: str = _long()  # how it ended, if not well
+    cancel: bool = False
+    worker: str | None = None
+    asked_at: datetime = _time()
+    begun_at: datetime | None = _time(nullable=True)
+    ended_at: datetime | None = _time(nullable=True)
+
+
+class Worker(Table, table=True):
+    """A process that makes runs, as long as it says so."""
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    pid_started: float
+    version: str
+    slots: int
+    started_at: datetime = _time()
+    seen_at: datetime = _time()
+
+
+class Schedule(Table, table=True):
+    """One row: when claims are tested again without being asked; its settings are data that kb never reads."""
+
+    id: int = Field(default=1, primary_key=True)
+    settings: Any = _json()
+    changed_at: datetime = _time()
+    looked_at: datetime | None = _time(nullable=True)  # when a worker last asked what is due
+
+
 class ClaimState(Table, table=True):
     """What the ledger says of a claim as of its last entry: a cache that `claims` writes and the audit makes again."""
 
@@ -308,5 +354,8 @@ class ClaimState(Table, table=True):
     standing: str = Field(index=True)
     at_scale: str | None = None
     fresh_until: datetime | None = _time(nullable=True)
+    verifier_code: str | None = None  # of the newest run that is evidence
+    environment: str | None = None
+    waiting: Any = _json(nullable=True)  # why it is due before its time, or retired; None when neither
     last_run_at: datetime | None = _time(nullable=True)
     body: Any = _json()

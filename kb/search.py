@@ -1,25 +1,25 @@
 """Finds entries by meaning and by words, and says of each hit why it was found.
 
-Meaning: cosine between the question and every passage, an entry ranked by its best passage. Words: FTS5's bm25 over
-the same passages. The two rankings are fused by reciprocal rank (Cormack, Clarke and Büttcher 2009), the words' part
+Meaning: cosine between the question and every passage, an entry ranked by its best passage. Words: bm25 over the same
+passages, by whatever index the database has. The two rankings are fused by reciprocal rank (Cormack, Clarke and Büttcher 2009), the words' part
 weighed by the square of how much of the question they cover: a note that shares one common word with a question must
 not pass the note that answers it in other words. The constants are from docs/decisions/0004-search.md.
 """
 
 import math
 import re
-from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import text as sql
 from sqlmodel import Session, col, select
 
+from kb import fts5, tsvector
 from kb.embedding import Embedder
 from kb.models import Claim, ClaimState, Entity, Line, Note, Paper, Passage
 from kb.vectors import vectors
+from kb.words import Index, Met
 
 RANK_CONSTANT = 10
 DEEPEST = 50  # ranks of each list that count
@@ -73,9 +73,11 @@ class _Found(NamedTuple):
 def search(session: Session, question: str, embedder: Embedder | None, filters: Filters, limit: int = 10) -> list[Hit]:
     """The LIMIT entries that answer QUESTION best. Without an EMBEDDER by words alone."""
     allowed = _allowed(session, filters)
-    by_words = _by_words(session, question, allowed)
+    terms, index = terms_of(question), _index(session)
+    met = index.meet(session, terms) if terms else Met([], {}, 0)
+    by_words = _by_words(met, allowed)
     by_meaning = _by_meaning(session, question, embedder, allowed) if embedder else {}
-    weights = _coverage(session, question, by_words)
+    weights = _coverage(met, by_words)
     scores: dict[str, float] = {}
     for rank, entity_id in enumerate(list(by_meaning)[:DEEPEST], start=1):
         scores[entity_id] = scores.get(entity_id, 0.0) + 1 / (RANK_CONSTANT + rank)
@@ -90,7 +92,7 @@ def search(session: Session, question: str, embedder: Embedder | None, filters: 
         shown = by_meaning.get(entity_id) or by_words[entity_id]
         why = Why(
             passage=session.get_one(Passage, shown.passage).text,
-            terms=_matched(session, question, by_words[entity_id].passage) if entity_id in by_words else (),
+            terms=index.shown(session, terms, by_words[entity_id].passage) if entity_id in by_words else (),
             meaning_rank=ranks[0].get(entity_id),
             words_rank=ranks[1].get(entity_id),
             similarity=round(by_meaning[entity_id].value, 4) if entity_id in by_meaning else None,
@@ -140,59 +142,25 @@ def terms_of(question: str) -> list[str]:
     return list(dict.fromkeys(word for word in words if word not in _STOP))[:MOST_TERMS]
 
 
-def _by_words(session: Session, question: str, allowed: set[str] | None) -> dict[str, _Found]:
+def _index(session: Session) -> Index:
+    return fts5 if session.get_bind().dialect.name == "sqlite" else tsvector
+
+
+def _by_words(met: Met, allowed: set[str] | None) -> dict[str, _Found]:
     """Entities by their best passage under bm25, best first."""
-    terms = terms_of(question)
-    if not terms:
-        return {}
-    rows = session.connection().execute(
-        sql(
-            "SELECT p.entity_id, p.rowid, bm25(passage_text) AS rank FROM passage_text "
-            "JOIN passage p ON p.rowid = passage_text.rowid WHERE passage_text MATCH :terms ORDER BY rank, p.rowid"
-        ),
-        {"terms": _any_of(terms)},
-    )
     found: dict[str, _Found] = {}
-    for entity_id, rowid, rank in rows:
-        if allowed is None or entity_id in allowed:
-            found.setdefault(entity_id, _Found(rowid, -rank))
+    for hit in met.best:
+        if allowed is None or hit.entity in allowed:
+            found.setdefault(hit.entity, _Found(hit.passage, hit.rank))
     return found
 
 
-def _any_of(terms: Sequence[str]) -> str:
-    return " OR ".join(f'"{term}"' for term in terms)
-
-
-def _matched(session: Session, question: str, passage: int) -> tuple[str, ...]:
-    """The words of a passage that the question met, as they stand there."""
-    marked = session.connection().execute(
-        sql(
-            "SELECT highlight(passage_text, 0, char(2), char(3)) FROM passage_text WHERE rowid = :rowid AND passage_text MATCH :terms"
-        ),
-        {"rowid": passage, "terms": _any_of(terms_of(question))},
-    )
-    return tuple(dict.fromkeys(word.lower() for word in re.findall("\x02(.*?)\x03", marked.scalar_one())))
-
-
-def _coverage(session: Session, question: str, found: dict[str, _Found]) -> dict[str, float]:
+def _coverage(met: Met, found: dict[str, _Found]) -> dict[str, float]:
     """How much of the question each entity's words cover: the share of its terms' inverse document frequency."""
-    terms = terms_of(question)
-    if not found:
-        return {}
-    total = session.connection().execute(sql("SELECT count(*) FROM passage")).scalar_one()
-    hits = {
-        term: {
-            row[0]
-            for row in session.connection().execute(
-                sql("SELECT rowid FROM passage_text WHERE passage_text MATCH :term"), {"term": f'"{term}"'}
-            )
-        }
-        for term in terms
-    }
-    weight = {term: math.log((total + 1) / (len(rows) + 0.5)) for term, rows in hits.items()}
+    weight = {term: math.log((met.passages + 1) / (len(rows) + 0.5)) for term, rows in met.by_term.items()}
     whole = math.fsum(weight.values()) or 1.0
     return {
-        entity_id: math.fsum(weight[term] for term in terms if best.passage in hits[term]) / whole
+        entity_id: math.fsum(weight[term] for term, rows in met.by_term.items() if best.passage in rows) / whole
         for entity_id, best in found.items()
     }
 

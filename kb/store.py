@@ -1,57 +1,52 @@
-"""The database: where it is, how it is opened, and what its refusals mean.
+"""The database: how it is opened, how it is read and written, and what its refusals mean.
 
-SQLite in WAL mode. A transaction that writes begins with BEGIN IMMEDIATE: with a later lock two read-then-append
-transactions clash.
+SQLite in WAL mode, or PostgreSQL (`kb.postgres`). On SQLite a transaction that writes begins with BEGIN IMMEDIATE:
+with a later lock two read-then-append transactions clash.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
+from kb import postgres
 from kb.errors import StoreError
+from kb.location import Location
 
-VARIABLE = "STILLHOLDS_STORE"
-DEFAULT = "library.db"
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE_MS = 30_000  # how long a writer waits for another
-
-
-def path_from(option: str | None, environment: Mapping[str, str]) -> Path:
-    """The database file that was asked for: an option, else STILLHOLDS_STORE, else ./library.db; as a path or a
-    sqlite:/// address.
-
-    Raises:
-        StoreError: for an address of another kind.
-    """
-    said = option or environment.get(VARIABLE) or DEFAULT
-    if "://" not in said:
-        return Path(said).expanduser().absolute()
-    try:
-        url = make_url(said)
-    except Exception as error:
-        raise StoreError(f"{said!r} is no address of a store: use sqlite:///PATH or a path") from error
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise StoreError(f"{said!r}: only SQLite stores work in this version; use sqlite:///PATH or a path")
-    return Path(url.database).expanduser().absolute()
 
 
 class Store:
     """An open library. `reading` and `writing` are the only ways in."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path, self.read_only = path, read_only
-        self.engine = _engine(path, read_only=read_only)
+    def __init__(self, place: Path | Location, *, read_only: bool = False) -> None:
+        self.location, self.read_only = Location.of(place), read_only
+        self.engine = _engine(self.location, read_only=read_only)
+        weakref.finalize(self, self.engine.dispose)  # a server's connections are closed with the last who uses them
+
+    @property
+    def path(self) -> Path:
+        """The file of a library on SQLite.
+
+        Raises:
+            StoreError: when it lies on a server.
+        """
+        if self.location.path is None:
+            raise StoreError(f"{self.location} is no file")
+        return self.location.path
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> "Store":
+    def open(cls, place: Path | Location, *, read_only: bool = False) -> "Store":
         """Open an existing library of this version.
 
         Raises:
@@ -59,39 +54,56 @@ class Store:
         """
         from kb import migrate
 
-        if not path.is_file():
+        location = Location.of(place)
+        if location.path and not location.path.is_file():
             raise StoreError(
-                f"there is no library at {path}: `stillholds init` makes one, `stillholds import FOLDER` fills it"
+                f"there is no library at {location}: `stillholds init` makes one, `stillholds import FOLDER` fills it"
             )
-        store = cls(path, read_only=read_only)
-        with translated(path):
-            migrate.check(store.engine, path)
+        store = cls(location, read_only=read_only)
+        with translated(location):
+            migrate.check(store.engine, location)
         return store
 
     @classmethod
-    def create(cls, path: Path) -> "Store":
-        """Open the library at PATH, made or upgraded where needed."""
+    def create(cls, place: Path | Location) -> "Store":
+        """Open the library at PLACE, made or upgraded where needed."""
         from kb import migrate
 
-        with translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            store = cls(path)
-            migrate.upgrade(store.engine, path)
+        location = Location.of(place)
+        with translated(location):
+            if location.path:
+                location.path.parent.mkdir(parents=True, exist_ok=True)
+            store = cls(location)
+            migrate.upgrade(store.engine, location)
         return store
+
+    @staticmethod
+    def exists(place: Path | Location) -> bool:
+        """Whether there is a library at PLACE, of whatever version."""
+        from kb import migrate
+
+        location = Location.of(place)
+        if location.path:
+            return location.path.exists()
+        with translated(location):
+            return migrate.is_library(Store(location).engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one moment and changes nothing."""
-        with translated(self.path), Session(self.engine) as session:
+        options = {} if self.location.path else postgres.READING
+        with translated(self.location), Session(self.engine.execution_options(**options)) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """One transaction: committed as a whole at the end of the block, or not at all."""
+        """One transaction, which no other writer runs beside: committed as a whole at the end of the block, or not at
+        all.
+        """
         if self.read_only:
-            raise StoreError(f"{self.path} was opened read-only")
+            raise StoreError(f"{self.location} was opened read-only")
         with (
-            translated(self.path),
+            translated(self.location),
             Session(self.engine.execution_options(writes=True), expire_on_commit=False) as session,
         ):
             yield session
@@ -99,7 +111,7 @@ class Store:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(location: Location) -> Iterator[None]:
     """Say what a refusal of the database means.
 
     Raises:
@@ -107,26 +119,40 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        raise StoreError(_meaning(str(getattr(error, "orig", error)), path)) from error
+    except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
+        raise _refusal(error, location) from error
     except PermissionError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+        raise StoreError(f"{location} cannot be written: {error.strerror}") from error
 
 
-def _meaning(said: str, path: Path) -> str:
-    known = {
-        "readonly": f"{path} is read-only: give the file and its folder write permission, or use another store",
-        "unable to open": f"{path} cannot be opened: is its folder there, and may you write in it?",
-        "disk is full": f"the disk that holds {path} is full; nothing was changed. Make room and do it again",
-        "disk I/O error": f"the disk that holds {path} refused to write; nothing was changed. Is it full?",
-        "locked": f"{path} is busy: another process has been writing for {PATIENCE_MS // 1000} s; nothing was changed. Do it again",
-        "not a database": f"{path} is no SQLite file",
-        "malformed": f"{path} is damaged: restore it from a copy",
-    }
-    return next((meaning for words, meaning in known.items() if words in said), f"{path}: {said}")
+def _refusal(error: Exception, location: Location) -> StoreError:
+    if isinstance(error, DBAPIError) and location.path is None:
+        said, (text, passing) = postgres.said(error), postgres.meaning(error)
+    else:
+        said = str(getattr(error, "orig", error))
+        text, passing = next((meaning for words, meaning in MEANINGS.items() if words in said), ("{place}: {said}", False))
+    return StoreError(text.format(place=location, said=said, patience=PATIENCE_MS // 1000), passing=passing)
 
 
-def _engine(path: Path, *, read_only: bool) -> Engine:
+# --- SQLite ----------------------------------------------------------------------------------------------------------
+
+# By what SQLite, or the pool of connections, says. True: it may pass.
+MEANINGS = {
+    "readonly": ("{place} is read-only: give the file and its folder write permission, or use another store", False),
+    "unable to open": ("{place} cannot be opened: is its folder there, and may you write in it?", False),
+    "disk is full": ("the disk that holds {place} is full; nothing was changed. Make room and do it again", True),
+    "disk I/O error": ("the disk that holds {place} refused to write; nothing was changed. Is it full?", True),
+    "locked": ("{place} is busy: another process has been writing for {patience} s; nothing was changed. Do it again", True),
+    "QueuePool limit": ("{place} is busy: this process has used up its connections. Do it again", True),
+    "not a database": ("{place} is no SQLite file", False),
+    "malformed": ("{place} is damaged: restore it from a copy", False),
+}
+
+
+def _engine(location: Location, *, read_only: bool) -> Engine:
+    path = location.path
+    if path is None:
+        return postgres.engine(location.url, PATIENCE_MS, read_only=read_only)
     engine = create_engine("sqlite://", creator=lambda: _connect(path, read_only=read_only), poolclass=NullPool)
     event.listen(engine, "begin", _begin)
     return engine

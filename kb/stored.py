@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import inspect, select, type_coerce
-from sqlalchemy.types import NullType
+from sqlalchemy import ColumnElement, Dialect, Text, cast, func, inspect, select, type_coerce
+from sqlalchemy.types import NullType, TypeDecorator
 from sqlmodel import Session
 
 from kb.models import Table
+from kb.types import UtcDateTime
 
 Row = TypeVar("Row", bound=Table)
 
@@ -28,21 +30,51 @@ def stored(session: Session, table: type[Row], order: str) -> Iterator[Stored[Ro
     """
     dialect = session.get_bind().dialect
     columns = inspect(table).columns
-    kinds = {column.name: column.type.dialect_impl(dialect) for column in columns}
-    raw = select(*(type_coerce(column, NullType()) for column in columns)).order_by(columns[order])
+    ways = {column.name: _way(column, dialect) for column in columns}
+    raw = select(*(way.raw for way in ways.values())).order_by(columns[order])
     for number, values in enumerate(session.execute(raw), start=1):
         where = f"{table.__tablename__}, row {number}"
         try:
-            read = {
-                name: _through(kind.result_processor(dialect, None), value)
-                for (name, kind), value in zip(kinds.items(), values, strict=True)
-            }
-            ours = [_through(kind.bind_processor(dialect), read[name]) for name, kind in kinds.items()]
+            read = {name: way.read(value) for (name, way), value in zip(ways.items(), values, strict=True)}
+            ours = [way.written(read[name]) for name, way in ways.items()]
         except ValueError as error:
             yield Stored(where, None, f"it cannot be read: {error}")
         else:
             yield Stored(where, table(**read), "" if ours == list(values) else "it is not as this program writes it")
 
 
-def _through(processor: Callable[[Any], Any] | None, value: Any) -> Any:
-    return processor(value) if processor else value
+class _Way(NamedTuple):
+    """How a column is fetched as it lies there, read, and written again."""
+
+    raw: ColumnElement[Any]
+    read: Callable[[Any], Any]
+    written: Callable[[Any], Any]
+
+
+def _way(column: ColumnElement[Any], dialect: Dialect) -> _Way:
+    raw = type_coerce(column, NullType())
+    if dialect.name == "sqlite":
+        kind = column.type.dialect_impl(dialect)
+        return _Way(raw, kind.result_processor(dialect, None) or _same, kind.bind_processor(dialect) or _same)
+    if isinstance(column.type, UtcDateTime):
+        # As text: the driver fails at a time that Python does not know, and all rows with it.
+        return _Way(cast(func.timezone("UTC", column), Text), _time, _time_text)
+    if isinstance(column.type, TypeDecorator):
+        kind = column.type
+        return _Way(raw, lambda value: kind.process_result_value(value, dialect), lambda value: kind.process_bind_param(value, dialect))
+    return _Way(raw, _same, _same)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _time(said: str | None) -> datetime | None:
+    return None if said is None else datetime.fromisoformat(said).replace(tzinfo=UTC)
+
+
+def _time_text(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
+    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}"

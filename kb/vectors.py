@@ -32,12 +32,18 @@ def vectors(session: Session, model: str) -> Vectors:
     """The vectors of a library under MODEL."""
     state = session.get(TextState, 1)
     token = state.token if state else ""
-    key = (str(session.connection().exec_driver_sql("PRAGMA database_list").all()[0][2]), model)
+    key = (_database(session), model)
     held = _held.get(key)
     if held is None or held[0] != token:
         held = (token, _read(session, model))
         _held[key] = held
     return held[1]
+
+
+def _database(session: Session) -> str:
+    if session.get_bind().dialect.name == "sqlite":
+        return str(session.connection().exec_driver_sql("PRAGMA database_list").all()[0][2])
+    return session.connection().engine.url.render_as_string()
 
 
 def _read(session: Session, model: str) -> Vectors:

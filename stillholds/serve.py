@@ -5,13 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kb.location import VARIABLE, Location
+
 VIEWS = Path(__file__).parent / "views"
-STORE, READ_ONLY = "STILLHOLDS_STORE", "STILLHOLDS_READ_ONLY"
+READ_ONLY = "STILLHOLDS_READ_ONLY"
 
 
-def run(store: Path, port: int, *, read_only: bool) -> int:
+def run(store: Location, port: int, *, read_only: bool) -> int:
     """Serve STORE until interrupted; return the server's exit code."""
-    environment = os.environ | {STORE: str(store), READ_ONLY: "1" if read_only else ""}
+    environment = os.environ | {VARIABLE: store.url, READ_ONLY: "1" if read_only else ""}
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(VIEWS / "shell.py"), "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none", "--server.headless", "true"]
     # Streamlit takes its other settings from the folder it runs in: ours, never one that a user's folder brings along.

@@ -6,8 +6,9 @@ import math
 from datetime import datetime
 from typing import NamedTuple
 
+from claims.freshness import Freshness
 from claims.judge import Judged, Tag
-from claims.standing import Freshness, Standing, at_scale
+from claims.standing import Standing, at_scale
 
 
 class Mark(NamedTuple):

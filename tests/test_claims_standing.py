@@ -13,7 +13,8 @@ from claims import library
 from claims.contract import Contract, Regime
 from claims.history import history
 from claims.regime import count, distance
-from claims.standing import PastRun, fresh_until, freshness, read, standing
+from claims.freshness import fresh_until, freshness
+from claims.standing import PastRun, standing
 from tests.claims_support import (
     NOW,
     a_library,
@@ -104,7 +105,7 @@ def test_the_sequence_is_wider_than_the_interval_of_one_run() -> None:
 
 def test_the_standing_reads_lais_sequence_widened_by_the_noise_floor() -> None:
     runs = [run(HIGH, 0.1, number) for number in (1, 2, 3)]
-    looks = read(contract(), "lab:story", runs).looks
+    looks = standing(contract(), "", runs).subjects[0].looks
     assert [(look.run, look.n) for look in looks] == [(1, 8), (2, 16), (3, 24)]
     for number, look in enumerate(looks, 1):
         units = [value for past in runs[:number] for value in past.units if value is not None]

@@ -24,8 +24,9 @@ from sqlmodel import select
 
 from kb import migrate
 from kb.errors import StoreError
+from kb.location import Location, location_from
 from kb.models import Document, Entity, Table
-from kb.store import MIGRATIONS, Store, path_from
+from kb.store import MIGRATIONS, Store
 from kb.types import Float32Vector, Json, UtcDateTime
 from tests.kb_support import (
     NOON,
@@ -48,9 +49,9 @@ from tests.kb_support import (
 def test_the_option_comes_before_the_variable_and_the_variable_before_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     variable = {"STILLHOLDS_STORE": "there.db"}
-    assert path_from("here.db", variable) == tmp_path / "here.db"
-    assert path_from(None, variable) == tmp_path / "there.db"
-    assert path_from(None, {}) == tmp_path / "library.db"
+    assert location_from("here.db", variable).path == tmp_path / "here.db"
+    assert location_from(None, variable).path == tmp_path / "there.db"
+    assert location_from(None, {}).path == tmp_path / "library.db"
 
 
 @pytest.mark.parametrize(
@@ -60,27 +61,24 @@ def test_the_option_comes_before_the_variable_and_the_variable_before_the_folder
 def test_an_address_is_a_path_too(address, path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/keeper")
-    assert path_from(address, {}) == tmp_path / path.replace("~", "/home/keeper")
+    assert location_from(address, {}).path == tmp_path / path.replace("~", "/home/keeper")
+
+
+@pytest.mark.parametrize("name", ["a b.db", "what?.db", "100%20.db", "a#b.db", "é.db"])
+def test_a_location_hands_itself_on_as_an_address(name, tmp_path):
+    location = Location.of(tmp_path / name)
+    assert location_from(location.url, {}) == location
+    assert str(location) == str(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     "address",
-    [
-        "postgresql://keeper@localhost/bees",
-        "postgresql+psycopg://localhost/bees",
-        "mysql://localhost/bees",
-        "sqlite://",
-    ],
+    ["mysql://localhost/bees", "sqlite://", "postgresql+asyncpg://localhost/bees", "postgresql://localhost", "://"]
+    + ["not a name://bees", "nothing-known://bees", "postgresql://localhost:port/bees"],
 )
-def test_other_databases_are_refused(address):
-    with pytest.raises(StoreError, match=f"{re.escape(repr(address))}: only SQLite stores work in this version"):
-        path_from(address, {})
-
-
-@pytest.mark.parametrize("address", ["://", "not a name://bees", "nothing-known://bees"])
-def test_what_is_no_address_is_refused(address):
-    with pytest.raises(StoreError, match="use sqlite:///PATH or a path"):
-        path_from(address, {})
+def test_what_is_no_address_of_a_store_is_refused(address):
+    with pytest.raises(StoreError, match=f"{re.escape(repr(address))} is no address of a store: use a path, sqlite"):
+        location_from(address, {})
 
 
 # --- what is opened --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ The worker's child. It ends when its stdin ends: a killed parent cannot say good
 """
 
 import contextlib
+import errno
 import importlib
 import os
 import queue
@@ -19,11 +20,18 @@ from typing import NamedTuple, NoReturn, TextIO
 from pydantic import ValidationError
 
 from verifiers import provenance
-from verifiers.measurement import Event, Failure, Findings, Finished, Measurement, Progress, Provenance, Request
+from verifiers.measurement import Cause, Event, Failure, Findings, Finished, Measurement, Progress, Provenance, Request
 from verifiers.records import Verifier
 from verifiers.registry import find_subject, runnable
 
 Experiment = Callable[[Request, Callable[[int, int, float], None]], Findings]
+
+MAY_PASS = {  # says nothing of the experiment: a full or failing disk, no process to be had, no way through the network
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ENFILE, errno.ETIMEDOUT, errno.ENETDOWN,
+    errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+}  # fmt: skip
+FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+NO_MEMORY = ("can't allocate memory", "Cannot allocate memory", "Unable to allocate")
 
 
 def main() -> None:
@@ -31,9 +39,9 @@ def main() -> None:
     out, sys.stdout = sys.stdout, sys.stderr  # a print in an experiment must not spoil the answer
     if sys.argv[1:] == ["--serve"]:
         _serve(out)
-    request = Request.model_validate_json(sys.stdin.readline())
+    line = sys.stdin.readline()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    if not _answer(request, out):
+    if not _answer(line, out):
         raise SystemExit(1)
 
 
@@ -41,18 +49,31 @@ def _serve(out: TextIO) -> NoReturn:
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_hear, args=(asked,), daemon=True).start()
     while True:
-        _answer(Request.model_validate_json(asked.get()), out)
+        _answer(asked.get(), out)
 
 
-def _answer(request: Request, out: TextIO) -> bool:
-    """Whether REQUEST gave a measurement."""
+def _answer(line: str, out: TextIO) -> bool:
+    """Whether the request in LINE gave a measurement."""
+    try:
+        request = Request.model_validate_json(line)
+    except ValidationError as error:
+        _send(out, Failure(reason=_no_request(line, error)))
+        return False
     limit_memory(request.memory_mb)
     try:
         _send(out, Finished(measurement=run(request, lambda event: _send(out, event))))
     except Exception as error:  # noqa: BLE001 - whatever an experiment does is an answer
-        _send(out, Failure(reason=_reason(error)))
+        _send(out, Failure(reason=_reason(error, request), cause=_cause(error)))
         return False
     return True
+
+
+def _no_request(line: str, error: ValidationError) -> str:
+    if not line.strip():
+        return "no request came: write one as a line of JSON to stdin (verifiers/measurement.py, Request)"
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "the line"
+    return f"no request: {where}: {first['msg']} (got {line.strip()[:200]!r})"
 
 
 def run(request: Request, tell: Callable[[Event], None]) -> Measurement:
@@ -137,12 +158,30 @@ def _send(out: TextIO, event: Event) -> None:
     out.flush()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, request: Request) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         return f"the experiment returned something that is no measurement: {where}: {first['msg']} (got {first['input']!r})"
-    return f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if request.memory_mb and (isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY)):
+        said += (
+            f" (each process may hold {request.memory_mb} MB: if it needs more, raise budget.memory_mb in the contract)"
+        )
+    return said
+
+
+def _cause(error: BaseException | None) -> Cause:
+    """Whether ERROR, or what it came from, may pass; the experiment's own, if not. Those who write files for others put
+    the system's words into an error of their own.
+    """
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError) or any(words in str(error) for words in FULL):
+            return "lost"
+        if isinstance(error, OSError) and error.errno in MAY_PASS:
+            return "lost"
+        error = error.__cause__ or error.__context__
+    return "failed"
 
 
 def _hear(asked: "queue.SimpleQueue[str]") -> None:

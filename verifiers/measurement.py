@@ -216,11 +216,15 @@ class Progress(Value):
     cpu_seconds: FiniteFloat = 0.0
 
 
+Cause = Literal["stopped", "lost", "failed"]  # by a person or a shutdown; by what may pass; by the experiment itself
+
+
 class Failure(Value):
     """A run that ended without a measurement, and why."""
 
     event: Literal["failure"] = "failure"
     reason: str
+    cause: Cause = "failed"
 
 
 class Finished(Value):

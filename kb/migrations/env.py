@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 from kb.models import Table
+from kb.tsvector import FULL_TEXT
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
@@ -16,9 +17,11 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
-def ours(_item: Any, _name: str | None, kind: str, reflected: bool, other: Any) -> bool:
-    """Leave alone what is in the file but not in our models: the full-text tables."""
-    return not (kind == "table" and reflected and other is None)
+def ours(_item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+    """Leave alone what is in the database but not in our models: the full-text tables of SQLite, the full-text column
+    of PostgreSQL with its index, the queue's tables.
+    """
+    return not (reflected and other is None and (kind == "table" or name in FULL_TEXT))
 
 
 def run(connection: Connection) -> None:

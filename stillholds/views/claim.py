@@ -241,7 +241,7 @@ def _actions(view: View, record: Record) -> None:
     again, save = st.columns(2)
     word = "Run again" if record.runs else "Run it now"
     if again.button(word, type="primary", width="stretch", disabled=frame.is_read_only()):
-        background.start(frame.store().path, view.card.id)
+        background.start(frame.store().location, view.card.id)
         st.session_state[f"asked-{view.card.id}"] = (frame.now(), record.runs[0].run if record.runs else None)
         st.rerun()
     if save.button("Cite", width="stretch", disabled=not record.runs):

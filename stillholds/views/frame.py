@@ -13,8 +13,9 @@ import streamlit as st
 
 from claims import runs
 from kb.errors import KbError, NotFound
+from kb.location import location_from
 from kb.read import Card
-from kb.store import Store, path_from
+from kb.store import Store
 from stillholds.serve import READ_ONLY
 from stillholds.views import marks
 from stillholds.words import Mark
@@ -24,13 +25,13 @@ PAGES = {"note": "note", "line": "line", "claim": "claim", "paper": "paper"}
 
 
 @st.cache_resource(show_spinner=False)
-def _opened(path: str, *, read_only: bool) -> Store:
-    return Store.open(Path(path), read_only=read_only)
+def _opened(url: str, *, read_only: bool) -> Store:
+    return Store.open(location_from(url, {}), read_only=read_only)
 
 
 def store() -> Store:
     """The library that is served; opened once a process."""
-    return _opened(str(path_from(None, os.environ)), read_only=is_read_only())
+    return _opened(location_from(None, os.environ).url, read_only=is_read_only())
 
 
 def is_read_only() -> bool:

@@ -265,3 +265,17 @@ def upgrade() -> None:
         op.execute(f"CREATE TRIGGER passage_put AFTER INSERT ON passage BEGIN {put} END")
         op.execute(f"CREATE TRIGGER passage_drop AFTER DELETE ON passage BEGIN {drop} END")
         op.execute(f"CREATE TRIGGER passage_change AFTER UPDATE OF text ON passage BEGIN {drop} {put} END")
+    else:
+        # No stop words: what is worth looking for is decided by the search, and FTS5 has none either.
+        schema = op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
+        op.execute(f"CREATE TEXT SEARCH DICTIONARY {schema}.stillholds_stem (TEMPLATE = snowball, LANGUAGE = english)")
+        op.execute(f"CREATE TEXT SEARCH CONFIGURATION {schema}.stillholds (COPY = pg_catalog.english)")
+        op.execute(f"ALTER TEXT SEARCH CONFIGURATION {schema}.stillholds ALTER MAPPING REPLACE english_stem WITH {schema}.stillholds_stem")
+        # Plain letters and digits, so that words are cut as FTS5 cuts them: no accents, hyphens, addresses, decimals.
+        unaccented = r"regexp_replace(normalize(text, NFKD), '[\u0300-\u036f]+', '', 'g')"
+        plain = rf"regexp_replace({unaccented}, '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f]+', ' ', 'g')"
+        op.execute(
+            f"ALTER TABLE passage ADD COLUMN words tsvector "
+            f"GENERATED ALWAYS AS (to_tsvector('{schema}.stillholds'::regconfig, {plain})) STORED"
+        )
+        op.execute("CREATE INDEX ix_passage_words ON passage USING gin (words)")

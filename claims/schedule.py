@@ -1,0 +1,753 @@
+"""What is due, in which order, within which budget: pure. Clock, ledger and settings are arguments.
+
+In order: the settings that a person makes; the rhythm of a claim, which says when it is tested again and is a fold
+over its runs; the chance that a run changes its standing; and `next_due`, which puts the three together.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, Field, FiniteFloat, ValidationError, field_validator, model_validator
+
+from claims.errors import ClaimError
+from verifiers.measurement import Value
+
+if TYPE_CHECKING:
+    from croniter import croniter
+
+Cause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded", "verifier", "library"]
+State = Literal[
+    "ready",
+    "nothing due",
+    "switched off",
+    "no budget",
+    "quiet hours",
+    "budget used up",
+    "clock behind",
+]
+
+DAY = timedelta(days=1)
+SKEW = timedelta(minutes=5)  # by which the clocks of two machines may differ before one of them is called wrong
+SOON = timedelta(minutes=1)  # after its minute a look still counts as this one
+AHEAD = 60  # days that starts are foretold for
+
+
+class BadSchedule(ClaimError):
+    """A schedule that can never be kept, with the setting and what it takes."""
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+_CRON_FIELDS = ("minute", "hour", "day", "month", "weekday")
+_CRON_EXAMPLE = "write '*/15 * * * *' for every quarter of an hour, or '30 2 * * *' for half past two every night"
+_BY_CHANCE = re.compile(r"(^|,)[rh](\(|/|,|$)", re.IGNORECASE)  # croniter draws these at random
+_SPAN = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)")
+_DAY_MINUTES = 24 * 60
+
+
+class Settings(Value):
+    """When the schedule looks, and how much it may use. A smoke run is no evidence, so none is ever scheduled."""
+
+    on: bool = False
+    cron: str = "*/15 * * * *"
+    timezone: str = "UTC"
+    budget_cpu_minutes: Annotated[FiniteFloat, Field(ge=0)] = 60.0  # a day
+    quiet: tuple[str, ...] = ()  # "22:00-07:00": nothing is started then; what is under way goes on to its end
+    profile: Literal["standard", "thorough"] = "standard"
+
+    @field_validator("cron")
+    @classmethod
+    def _is_a_cron(cls, text: str) -> str:
+        _check_cron(text)
+        return " ".join(text.split())
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no time zone: write UTC, or a place such as Europe/Berlin") from error
+        return name
+
+    @field_validator("quiet")
+    @classmethod
+    def _leaves_some_of_the_day(cls, spans: tuple[str, ...]) -> tuple[str, ...]:
+        if len({minute for span in spans for minute in _minutes(*_span(span))}) == _DAY_MINUTES:
+            raise ValueError(
+                f"{', '.join(spans)} is the whole day, so nothing would ever run: "
+                "leave some of it, or switch the schedule off"
+            )
+        return spans
+
+    @model_validator(mode="after")
+    def _looks_while_awake(self) -> Self:
+        quiet = {minute for span in self.quiet for minute in _minutes(*_span(span))}
+        if _minutes_of(self.cron) <= quiet:
+            raise ValueError(
+                f"cron {self.cron!r} looks only within the quiet hours ({', '.join(self.quiet)}), "
+                "so nothing would ever run: move one of them"
+            )
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of days, quiet hours and words."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def budget_cpu_seconds(self) -> float:
+        """What a day may cost."""
+        return 60 * self.budget_cpu_minutes
+
+    def day(self, at: datetime, later: int = 0) -> datetime:
+        """When the day of AT begins in the time zone, or the day that is LATER days after it."""
+        local = at.astimezone(self.zone) + later * DAY
+        return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
+
+    def quiet_until(self, at: datetime) -> datetime | None:
+        """When the quiet hours end that AT lies in; None when it lies in none."""
+        local = at.astimezone(self.zone)
+        minute = 60 * local.hour + local.minute
+        for begin, end in map(_span, self.quiet):
+            if minute in _minutes(begin, end):
+                ends = local.replace(hour=end // 60, minute=end % 60, second=0, microsecond=0)
+                return (ends + DAY if end <= minute else ends).astimezone(UTC)
+        return None
+
+    def next_start(self, after: datetime) -> datetime:
+        """The first time from AFTER on at which the schedule looks and nothing is quiet."""
+        return next(at for at in _looks(self, after) if not self.quiet_until(at))
+
+    def said(self, at: datetime) -> str:
+        """A time as people read it, in the time zone."""
+        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    def day_of(self, at: datetime) -> str:
+        """The day of a time, in the time zone."""
+        return f"{at.astimezone(self.zone):%Y-%m-%d}"
+
+
+def settings_from(written: Mapping[str, Any]) -> Settings:
+    """The settings in WRITTEN, completed by what is usual.
+
+    Raises:
+        BadSchedule: with the setting that cannot be kept, and how it is written.
+    """
+    try:
+        return Settings.model_validate(written)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise BadSchedule(f"{where}: {said}" if where else said) from error
+
+
+def _cron(text: str, after: datetime) -> "croniter":
+    from croniter import croniter
+
+    return croniter(text, after)
+
+
+def _check_cron(text: str) -> None:
+    from croniter import CroniterError, croniter
+
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError(f"{text!r} has {len(fields)} fields and needs 5 ({' '.join(_CRON_FIELDS)}): {_CRON_EXAMPLE}")
+    for place, (name, field) in enumerate(zip(_CRON_FIELDS, fields, strict=True)):
+        alone = ["*"] * place + [field] + ["*"] * (len(fields) - place - 1)
+        if _BY_CHANCE.search(field) or not croniter.is_valid(" ".join(alone)):
+            raise ValueError(f"{text!r}: its {name}, {field!r}, cannot be read: {_CRON_EXAMPLE}")
+    try:
+        _cron(text, datetime(2028, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except CroniterError as error:
+        raise ValueError(f"{text!r} never comes, there is no such day: {_CRON_EXAMPLE}") from error
+
+
+def _minutes_of(cron: str) -> set[int]:
+    """The minutes of the day at which a cron looks, on any day."""
+    from croniter import croniter
+
+    minutes, hours, *_ = croniter.expand(cron)[0]
+    return {
+        60 * hour + minute
+        for hour in (range(24) if "*" in hours else map(int, hours))
+        for minute in (range(60) if "*" in minutes else map(int, minutes))
+    }
+
+
+def _looks(settings: Settings, after: datetime) -> Iterator[datetime]:
+    """Every time from AFTER on at which the schedule looks; a minute that has just begun still counts."""
+    table = _cron(settings.cron, (after - SOON).astimezone(settings.zone))
+    while True:
+        yield max(table.get_next(datetime).astimezone(UTC), after)
+
+
+@lru_cache(maxsize=64)
+def _span(text: str) -> tuple[int, int]:
+    """The first minute of the day in a span, and the first after it.
+
+    Raises:
+        ValueError: when TEXT is no span.
+    """
+    found = _SPAN.fullmatch(text.strip())
+    hours = [int(part) for part in found.groups()] if found else [99] * 4
+    if max(hours[::2]) > 23 or max(hours[1::2]) > 59:
+        raise ValueError(f"{text!r} is no span of hours: write 22:00-07:00")
+    begin, end = 60 * hours[0] + hours[1], 60 * hours[2] + hours[3]
+    if begin == end:
+        raise ValueError(f"{text!r} ends where it begins: leave it out, or switch the schedule off")
+    return begin, end
+
+
+@lru_cache(maxsize=64)
+def _minutes(begin: int, end: int) -> frozenset[int]:
+    return frozenset(minute % _DAY_MINUTES for minute in range(begin, end if end > begin else end + _DAY_MINUTES))
+
+
+# --- the rhythm of a claim -------------------------------------------------------------------------------------------
+
+FIRST = 0.25  # of the shelf life: the interval after the first run
+LONGEST = 0.8  # of the shelf life: the rest is room for a queue, quiet hours and a machine that is off
+SHORTEST = 1.0  # days
+LONGER, SHORTER = 1.5, 0.5
+FAR = 1.5  # half-widths from the nearest border
+FEW_RUNS = 20  # an interval that so many more runs would bring off a border is worth running for
+NEWEST = 0.4  # weight of the newest run in the mean of the newest runs
+STRAY = 2.5  # standard errors
+LAI = 3.5  # a sequence's half-width in standard errors of its mean: 3.2 to 3.8 from 8 to 2,000 units
+
+DECIDED = ("HOLDS", "WEAKENED", "REFUTED", "CONTESTED")
+
+
+class Look(Value):
+    """The sequence after a run that counts, on the scale of analysis, and how the claim stood then."""
+
+    at: AwareDatetime
+    n: Annotated[int, Field(ge=1)]
+    low: FiniteFloat
+    estimate: FiniteFloat
+    high: FiniteFloat
+    border: FiniteFloat  # the one nearest to the estimate
+    word: str
+
+
+class Rhythm(Value):
+    """How often a claim is tested, and the sums that this follows from: a value, made anew by every run."""
+
+    interval_days: float
+    why: str
+    last: Look
+    looks: int = 1
+    newest: float  # mean of the newest runs, the last one weighing most
+    strays: bool = False  # they lie across the border from the whole sample
+    changes: int = 0  # of a decided standing
+    days: float = 0.0  # watched
+
+
+def rhythm(looks: Iterable[Look], shelf_life_days: float) -> Rhythm | None:
+    """Fold LOOKS, those of the current sample, oldest first; None before the first."""
+    state = None
+    for look in looks:
+        state = after(state, look, shelf_life_days)
+    return state
+
+
+def interval_days(looks: Iterable[Look], shelf_life_days: float) -> float:
+    """Days from the last of LOOKS until the claim's next test."""
+    state = rhythm(looks, shelf_life_days)
+    return state.interval_days if state else _clamped(FIRST * shelf_life_days, shelf_life_days)
+
+
+def after(state: Rhythm | None, look: Look, shelf_life_days: float) -> Rhythm:
+    """What LOOK makes of STATE: a claim that holds still earns a longer interval, one that wavers a shorter one."""
+    if state is None:
+        state = Rhythm(interval_days=FIRST * shelf_life_days, why="", last=look, looks=0, newest=look.estimate)
+    newest = state.newest + NEWEST * (_own_mean(state.last, look) - state.newest)
+    strays = _strays(look, newest, state.looks + 1)
+    changed = state.last.word in DECIDED and look.word != state.last.word
+    factor, why = _factor(look, changed=changed, strays=strays, runs=state.looks + 1)
+    return Rhythm(
+        interval_days=_clamped(factor * state.interval_days, shelf_life_days),
+        why=why,
+        last=look,
+        looks=state.looks + 1,
+        newest=newest,
+        strays=strays,
+        changes=state.changes + changed,
+        days=state.days + max((look.at - state.last.at) / DAY, 0.0),
+    )
+
+
+def _clamped(days: float, shelf_life_days: float) -> float:
+    return min(max(days, SHORTEST), LONGEST * shelf_life_days)
+
+
+def _factor(look: Look, *, changed: bool, strays: bool, runs: int) -> tuple[float, str]:
+    """How much longer or shorter the interval becomes, and why."""
+    half, gap = _half(look), abs(look.estimate - look.border)
+    if changed:
+        return SHORTER, "its standing changed"
+    if strays:
+        return SHORTER, "its newest runs lie across a border"
+    if gap > half:
+        return (LONGER, "it lies far from every border") if gap >= FAR * half else (1.0, "it lies close to a border")
+    if gap and runs * ((half / gap) ** 2 - 1) <= FEW_RUNS:
+        return SHORTER, "it touches a border, and a few more runs would tell"
+    return LONGER, "it sits on a border, where a few more runs would tell nothing"
+
+
+def _half(look: Look) -> float:
+    return (look.high - look.low) / 2
+
+
+def _own_mean(before: Look, look: Look) -> float:
+    """The mean of the units that a run added to the sample."""
+    drawn = look.n - before.n
+    return (look.n * look.estimate - before.n * before.estimate) / drawn if drawn > 0 else look.estimate
+
+
+def _strays(look: Look, newest: float, runs: int) -> bool:
+    """Whether the newest runs lie across the border from the sample, by more than chance would have it."""
+    crossed = (newest - look.border) * (look.estimate - look.border) < 0
+    error = _half(look) / LAI * math.sqrt(runs * NEWEST / (2 - NEWEST))  # of an exponentially weighted mean
+    return crossed and abs(newest - look.estimate) > STRAY * error
+
+
+# --- candidates ------------------------------------------------------------------------------------------------------
+
+
+class Event(Value):
+    """Something that makes a claim due: who asked, or what happened to what it rests on."""
+
+    cause: Cause
+    at: AwareDatetime
+    by: str = ""  # the person, or the paper
+
+
+class Tested(Value):
+    """A claim as the schedule sees it. `last_run_at` is its last run that counts; without one it waits since `since`,
+    when its contract was set.
+    """
+
+    id: str
+    slug: str
+    shelf_life_days: Annotated[float, Field(gt=0)]
+    since: AwareDatetime
+    last_run_at: AwareDatetime | None = None
+    events: tuple[Event, ...] = ()
+    standing: str = "UNTESTED"
+    rhythm: Rhythm | None = None  # of the current sample
+    retired: bool = False
+
+    @property
+    def tested_at(self) -> datetime:
+        """Since when it waits."""
+        return self.last_run_at or self.since
+
+    @property
+    def shelf_life(self) -> timedelta:
+        """How long a test is good for."""
+        return timedelta(days=self.shelf_life_days)
+
+    @property
+    def fresh_until(self) -> datetime | None:
+        """When its shelf life ends; None when it was never tested."""
+        return self.last_run_at + self.shelf_life if self.last_run_at else None
+
+    @property
+    def open_events(self) -> tuple[Event, ...]:
+        """What happened since its last test."""
+        return tuple(event for event in self.events if self.last_run_at is None or event.at > self.last_run_at)
+
+    @property
+    def due_at(self) -> datetime:
+        """When it is due: at once after an event, at the end of its interval otherwise."""
+        if self.last_run_at is None:
+            return self.since
+        earned = (
+            self.rhythm.interval_days if self.rhythm else _clamped(FIRST * self.shelf_life_days, self.shelf_life_days)
+        )
+        return min([self.last_run_at + timedelta(days=earned), *(event.at for event in self.open_events)])
+
+
+class Candidate(Value):
+    """One measurement, and the claims that share it."""
+
+    key: str  # its stream: verifier, parameters, subject
+    claims: Annotated[tuple[Tested, ...], Field(min_length=1)]
+    leaning: Annotated[int, Field(ge=0)] = 0  # notes, lines and prompts that lean on them, through any number of steps
+    cost_cpu_seconds: Annotated[FiniteFloat, Field(ge=0)]
+    failures: Annotated[int, Field(ge=0)] = 0  # runs in a row that gave no evidence, ERROR or VOID
+    last_attempt_at: AwareDatetime | None = None
+    under_way: bool = False  # queued, or running
+
+    @property
+    def living(self) -> tuple[Tested, ...]:
+        """Its claims without those that are retired."""
+        return tuple(claim for claim in self.claims if not claim.retired)
+
+    def asked(self) -> Event | None:
+        """The first request by a person that nothing has been tried for yet."""
+        asked = (event for claim in self.living for event in claim.open_events if event.cause == "asked")
+        new = [event for event in asked if self.last_attempt_at is None or event.at > self.last_attempt_at]
+        return min(new, key=lambda event: event.at, default=None)
+
+
+def learned_cost(card_cpu_seconds: float, past: Sequence[tuple[float, float]]) -> float:
+    """What a run will cost: what its card says, times the median of PAST (actual, expected by the card)."""
+    return card_cpu_seconds * median([actual / expected for actual, expected in past if expected > 0] or [1.0])
+
+
+# --- the chance that a run changes something -------------------------------------------------------------------------
+
+# What happened to what a claim rests on: guesses, until enough libraries have told how often they were right.
+TOLD: Mapping[Cause, float] = {
+    "asked": 0.0,  # a person's wish says nothing about the claim
+    "new version": 0.1,
+    "withdrawn": 0.3,
+    "contradicted": 0.3,
+    "superseded": 0.2,
+    "verifier": 0.3,
+    "library": 0.15,
+}
+UNTESTED = 0.9  # that a first run says something
+PRIOR_CHANGES, PRIOR_DAYS = 0.5, 365.0  # of the library: one change in two years, until it has more to tell
+OWN_DAYS = 180.0  # what the library's rate weighs against a claim's own
+HORIZONS = (1, 2, 4, 8, 16, 32)
+
+
+def pooled_rate(claims: Iterable[Tested]) -> float:
+    """Changes of a decided standing a day, over all CLAIMS; a Gamma prior keeps a young library from extremes."""
+    rhythms = [claim.rhythm for claim in claims if claim.rhythm]
+    changes, days = sum(one.changes for one in rhythms), sum(one.days for one in rhythms)
+    return (changes + PRIOR_CHANGES) / (days + PRIOR_DAYS)
+
+
+def chance(claim: Tested, rate: float, now: datetime) -> float:
+    """The chance that a run now changes the standing of CLAIM: because its interval is near a border, because time
+    has passed, or because something happened to what it rests on.
+
+    RATE is that of the library; a claim's own is shrunk to it (a Gamma prior that weighs OWN_DAYS).
+    """
+    told = max((TOLD[event.cause] for event in claim.open_events), default=0.0)
+    if claim.rhythm is None:
+        return max(told, UNTESTED)
+    own = (claim.rhythm.changes + OWN_DAYS * rate) / (claim.rhythm.days + OWN_DAYS)
+    drifted = 1 - math.exp(-own * max((now - claim.tested_at) / DAY, 0.0))
+    return 1 - (1 - near(claim.rhythm)) * (1 - drifted) * (1 - told)
+
+
+def near(state: Rhythm) -> float:
+    """The chance, for each run, that more units move the reading over a border, at the best horizon: what 1, 2, 4 … 32
+    more runs would do together, divided by their number.
+    """
+    return max(_turned(state, runs) / runs for runs in HORIZONS)
+
+
+def _turned(state: Rhythm, runs: int) -> float:
+    """The predictive probability that RUNS more runs bring an interval off its border, or onto it (normal, with a flat
+    prior: the mean of n units moves with variance s²·b/(n·(n + b)) when b more come).
+    """
+    gap, half = abs(state.last.estimate - state.last.border), _half(state.last)
+    added = runs / (state.looks + runs)  # share of the new units in the sample
+    centre = gap - added * abs(state.newest - state.last.estimate) if state.strays else gap
+    spread, reach = half / LAI * math.sqrt(added), half * math.sqrt(1 - added)
+    same_side = _above((reach - centre) / spread) if spread else float(centre > reach)
+    other_side = _above((reach + centre) / spread) if spread else 0.0
+    return same_side + other_side if gap <= half else 1 - same_side
+
+
+def _above(z: float) -> float:
+    return math.erfc(z / math.sqrt(2)) / 2
+
+
+# --- what is due -----------------------------------------------------------------------------------------------------
+
+RISES = 0.8  # shelf lives after its last test a candidate begins to rise
+FIRST_OF_ALL = 1.5  # shelf lives after its last test it goes before all that nobody asked for
+RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(days=7)
+
+
+class Due(Value):
+    """A measurement that is due: why, what it is worth, and when it is likely made. `state` is "ready" when it may
+    start now.
+    """
+
+    key: str
+    claims: tuple[str, ...]  # slugs
+    reasons: tuple[str, ...]
+    chance: float
+    leaning: int
+    cost_cpu_seconds: float
+    score: float  # per CPU-minute
+    state: State
+    starts: AwareDatetime | None = None  # None: never as things are, or not within 60 days
+    done: AwareDatetime | None = None
+
+
+class Waiting(Value):
+    """A measurement that is not due, or may not run."""
+
+    key: str
+    claims: tuple[str, ...]  # slugs
+    state: Literal["fresh", "failed lately", "under way", "retired"]
+    reason: str
+    until: AwareDatetime | None
+
+
+class Plan(Value):
+    """What is to be done, in order, and what is not, and why."""
+
+    state: State
+    reason: str
+    until: AwareDatetime | None = None  # when that ends by itself
+    due: tuple[Due, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    spent_today_cpu_seconds: float = 0.0
+    budget_cpu_seconds: float = 0.0
+
+    @property
+    def now(self) -> tuple[Due, ...]:
+        """What may start now, in order."""
+        return tuple(due for due in self.due if due.state == "ready")
+
+
+def next_due(
+    candidates: Sequence[Candidate],
+    spent_today_cpu_seconds: float,
+    settings: Settings,
+    now: datetime,
+    processes: int = 1,
+) -> Plan:
+    """What is due at NOW, in order, with reasons.
+
+    What a person asked for comes first, in the order of asking. Then what has waited for one and a half shelf lives,
+    the longest first: so nothing starves. Then by the chance that the standing changes × (1 + what leans on it) / cost,
+    rising from 0.8 shelf lives on. SPENT_TODAY_CPU_SECONDS is what today's runs have cost, with what is queued and under way; PROCESSES
+    is how many share a run's work, for the foretold times only.
+    """
+    if ahead := _record_after(candidates, now + SKEW):
+        return Plan(state="clock behind", reason=_behind(ahead, settings, now))
+    waiting = [held for one in candidates if (held := _waiting(one, settings, now))]
+    held = {one.key for one in waiting}
+    rate = pooled_rate(claim for one in candidates for claim in one.claims)
+    ranked = sorted(_ranked(one, rate, settings, now) for one in candidates if one.key not in held)
+    chosen = {one.key: one for one in candidates}
+    due = [_due(chosen[rank.key], rank, settings, now) for rank in ranked]
+    state, reason, until = _state(due, waiting, spent_today_cpu_seconds, settings, now)
+    allowed = _allowed(due, state, settings.budget_cpu_seconds - spent_today_cpu_seconds, settings)
+    times = _foretold(allowed, spent_today_cpu_seconds, settings, now, processes)
+    return Plan(
+        state=state,
+        reason=reason,
+        until=until,
+        due=tuple(one.model_copy(update=times.get(one.key, {})) for one in allowed),
+        waiting=tuple(sorted(waiting, key=lambda one: (one.until is None, one.until, one.key))),
+        spent_today_cpu_seconds=spent_today_cpu_seconds,
+        budget_cpu_seconds=settings.budget_cpu_seconds,
+    )
+
+
+def _record_after(candidates: Iterable[Candidate], latest: datetime) -> datetime | None:
+    """The newest time that anything is recorded at, if it lies after LATEST."""
+    times = [claim.last_run_at for one in candidates for claim in one.claims]
+    times += [event.at for one in candidates for claim in one.claims for event in claim.events]
+    times += [one.last_attempt_at for one in candidates]
+    return max((at for at in times if at and at > latest), default=None)
+
+
+def _behind(ahead: datetime, settings: Settings, now: datetime) -> str:
+    return (
+        f"the clock is behind: it says {settings.said(now)}, and something is recorded at {settings.said(ahead)}; "
+        "nothing is scheduled until the clock is right, or that time has come"
+    )
+
+
+# --- what waits ------------------------------------------------------------------------------------------------------
+
+
+def _waiting(one: Candidate, settings: Settings, now: datetime) -> Waiting | None:
+    """Why a candidate is not due, or may not run; None when it may."""
+    slugs = tuple(claim.slug for claim in one.claims)
+    if not one.living:
+        return Waiting(key=one.key, claims=slugs, state="retired", reason="its claims are retired", until=None)
+    if one.under_way:
+        return Waiting(key=one.key, claims=slugs, state="under way", reason="it is queued or running", until=None)
+    if one.asked():
+        return None
+    first = min(one.living, key=lambda claim: claim.due_at)
+    if first.due_at > now:
+        reason = f"its turn comes on {settings.said(first.due_at)}: {_interval(first)}"
+        return Waiting(key=one.key, claims=slugs, state="fresh", reason=reason, until=first.due_at)
+    if (again := _retry_at(one)) and again > now:
+        reason = (
+            f"its last {_counted(one.failures, 'run')} gave no evidence: tried again from {settings.said(again)} on"
+        )
+        return Waiting(key=one.key, claims=slugs, state="failed lately", reason=reason, until=again)
+    return None
+
+
+def _retry_at(one: Candidate) -> datetime | None:
+    """When a candidate that failed may be tried again: an hour later, then two, four …, and a week at most."""
+    if not one.failures or one.last_attempt_at is None:
+        return None
+    return one.last_attempt_at + min(RETRY * 2 ** min(one.failures - 1, 20), LONGEST_RETRY)
+
+
+def _interval(claim: Tested) -> str:
+    if claim.rhythm is None:
+        return "its interval is a quarter of its shelf life until a run has told more"
+    return f"its interval is {claim.rhythm.interval_days:.3g} days, because {claim.rhythm.why}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{number} {noun}s"
+
+
+# --- what is due, in order -------------------------------------------------------------------------------------------
+
+
+class _Rank(NamedTuple):
+    """A place in the order, the smallest first."""
+
+    tier: int  # asked for, waiting too long, all others
+    place: float
+    key: str
+    chance: float
+    score: float
+
+
+def _ranked(one: Candidate, rate: float, settings: Settings, now: datetime) -> _Rank:
+    unchanged = math.prod(1 - chance(claim, rate, now) for claim in one.living)
+    late = max((now - claim.tested_at) / claim.shelf_life for claim in one.living)
+    minutes = max(one.cost_cpu_seconds, 1.0) / 60
+    score = (1 - unchanged) * (1 + one.leaning) / minutes
+    if asked := one.asked():
+        return _Rank(0, asked.at.timestamp(), one.key, 1 - unchanged, score)
+    if late >= FIRST_OF_ALL:
+        return _Rank(1, -late, one.key, 1 - unchanged, score)
+    return _Rank(2, -score * rise(late), one.key, 1 - unchanged, score)
+
+
+def rise(late: float) -> float:
+    """What waiting adds to a score: 1 until 0.8 shelf lives after the last test, without end towards 1.5."""
+    return (FIRST_OF_ALL - RISES) / (FIRST_OF_ALL - max(late, RISES))
+
+
+def _due(one: Candidate, rank: _Rank, settings: Settings, now: datetime) -> Due:
+    return Due(
+        key=one.key,
+        claims=tuple(claim.slug for claim in one.living),
+        reasons=tuple(_reasons(one, settings, now)),
+        chance=rank.chance,
+        leaning=one.leaning,
+        cost_cpu_seconds=one.cost_cpu_seconds,
+        score=rank.score,
+        state="ready",
+    )
+
+
+def _reasons(one: Candidate, settings: Settings, now: datetime) -> Iterator[str]:
+    """Every reason of every claim, which is named where there are several."""
+    for claim in one.living:
+        named = f"{claim.slug}: " if len(one.living) > 1 else ""
+        yield from (named + reason for reason in _why(claim, settings, now))
+
+
+def _why(claim: Tested, settings: Settings, now: datetime) -> Iterator[str]:
+    yield from (_happened(event, settings) for event in sorted(claim.open_events, key=lambda event: event.at))
+    if claim.last_run_at is None or claim.fresh_until is None:
+        yield "it was never tested under its present contract"
+    elif now >= claim.fresh_until:
+        yield f"its shelf life of {claim.shelf_life_days:g} days is over since {settings.day_of(claim.fresh_until)}"
+    elif now >= claim.due_at and not claim.open_events:
+        yield f"it was last tested on {settings.day_of(claim.last_run_at)}, and {_interval(claim)}"
+
+
+def _happened(event: Event, settings: Settings) -> str:
+    source = event.by or "a paper that it rests on"
+    return {
+        "asked": f"asked for{f' by {event.by}' if event.by else ''}",
+        "new version": f"{source} has a new version",
+        "withdrawn": f"{source} was withdrawn",
+        "contradicted": f"{source} was contradicted",
+        "superseded": f"{source} was superseded",
+        "verifier": "the verifier changed",
+        "library": "the libraries that it runs on changed",
+    }[event.cause] + f" on {settings.day_of(event.at)}"
+
+
+# --- what may run, and when ------------------------------------------------------------------------------------------
+
+
+def _state(
+    due: Sequence[Due], waiting: Sequence[Waiting], spent: float, settings: Settings, now: datetime
+) -> tuple[State, str, datetime | None]:
+    """What holds for the whole plan, in words, and when that ends by itself."""
+    if not settings.on:
+        return "switched off", "the schedule is off: `stillholds schedule on` switches it on", None
+    if not settings.budget_cpu_minutes:
+        return (
+            "no budget",
+            "the budget is 0 CPU-minutes a day, so nothing runs: give it some with `stillholds schedule set`",
+            None,
+        )
+    if not due:
+        return "nothing due", "nothing is due", min((one.until for one in waiting if one.until), default=None)
+    if quiet := settings.quiet_until(now):
+        return "quiet hours", f"it is quiet until {settings.said(quiet)}", quiet
+    if not any(_fits(one, settings.budget_cpu_seconds - spent, settings) for one in due):
+        tomorrow = settings.day(now, 1)
+        left = f"{spent / 60:.3g} of today's {settings.budget_cpu_minutes:g} CPU-minutes are used up"
+        return (
+            "budget used up",
+            f"{left}, and nothing that is due fits into the rest: on from {settings.said(tomorrow)}",
+            tomorrow,
+        )
+    return "ready", f"{_counted(len(due), 'measurement')} due", None
+
+
+def _fits(one: Due, left: float, settings: Settings) -> bool:
+    """Whether a run fits into what is LEFT of a day. One that costs more than a day's budget takes a whole day."""
+    return one.cost_cpu_seconds <= left or left >= settings.budget_cpu_seconds
+
+
+def _allowed(due: Sequence[Due], state: State, left: float, settings: Settings) -> list[Due]:
+    """DUE, each with its state: what does not fit into the day waits, and smaller ones go before it."""
+    if state != "ready":
+        return [one.model_copy(update={"state": state}) for one in due]
+    allowed = []
+    for one in due:
+        fits = _fits(one, left, settings)
+        left -= one.cost_cpu_seconds if fits else 0.0
+        allowed.append(one if fits else one.model_copy(update={"state": "budget used up"}))
+    return allowed
+
+
+def _foretold(
+    due: Sequence[Due], spent: float, settings: Settings, now: datetime, processes: int
+) -> dict[str, dict[str, datetime]]:
+    """When each run likely starts and is done, one after the other, day by day; without those that lie far ahead."""
+    times: dict[str, dict[str, datetime]] = {}
+    pending = list(due) if settings.on and settings.budget_cpu_minutes else []
+    at = settings.next_start(now) if pending else now
+    left = settings.budget_cpu_seconds - (spent if settings.day(at) == settings.day(now) else 0.0)
+    while pending and at < now + AHEAD * DAY:
+        tomorrow = settings.day(at, 1)
+        for one in pending:
+            if _fits(one, left, settings) and at < tomorrow:
+                done = at + timedelta(seconds=one.cost_cpu_seconds / processes)
+                times[one.key] = {"starts": at, "done": done}
+                left -= one.cost_cpu_seconds
+                at = settings.next_start(done) if settings.quiet_until(done) else done
+        pending = [one for one in pending if one.key not in times]
+        at, left = settings.next_start(max(at, tomorrow)), settings.budget_cpu_seconds
+    return times

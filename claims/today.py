@@ -1,0 +1,63 @@
+"""What a run would be made by now: the code of its verifier, and the environment. A worker and an app live long, so the
+code is looked at again whenever one of its files has changed.
+"""
+
+import platform
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from claims import ledger
+from verifiers import provenance
+from verifiers.measurement import Provenance
+from verifiers.registry import Verifier, find
+
+
+def code_of(name: str) -> str:
+    """The digest of what the verifier of that name would run now.
+
+    Raises:
+        VerifierError: when there is no such verifier.
+    """
+    verifier = find(name)
+    return _code(name, _stamp(verifier))
+
+
+@lru_cache(maxsize=64)
+def _code(name: str, _stamp: int) -> str:
+    return provenance.code_digest(find(name))
+
+
+def _stamp(verifier: Verifier) -> int:
+    """When any file of the verifier's package, or of ours, was written last."""
+    roots = {_package_of(verifier.entry), provenance.ROOT}
+    return max(path.stat().st_mtime_ns for root in roots for path in root.rglob("*.py"))
+
+
+@lru_cache(maxsize=64)
+def _package_of(entry: str) -> Path:
+    spec = find_spec(entry.partition(":")[0].partition(".")[0])
+    if spec is None or spec.origin is None:
+        return provenance.ROOT
+    path = Path(spec.origin)
+    return path.parent if path.name == "__init__.py" else path
+
+
+def environment() -> str:
+    """The digest of where a run would be made now, on the processor."""
+    return digest_of_environment(provenance.packages(), platform.python_version(), provenance.machine(), "cpu", 1)
+
+
+def environment_of(origin: Provenance) -> str:
+    """The digest of where a measurement was made."""
+    return digest_of_environment(
+        origin.packages, origin.python, origin.platform, origin.device, origin.threads_per_process
+    )
+
+
+def digest_of_environment(packages: dict[str, str], python: str, platform: str, device: str, threads: int) -> str:
+    """The digest of what may change the bits of a result beside the code: versions, machine, device, threads."""
+    versions = {name: version for name, version in packages.items() if name != "stillholds"}
+    return ledger.digest_of(
+        {"packages": versions, "python": python, "platform": platform, "device": device, "threads": threads}
+    )
