@@ -43,12 +43,13 @@ def main() -> None:
         os._exit(1)
     if child == 0:
         _become(command, float(cpu_seconds), keeper)
-    _let_go()
-    _thread.start_new_thread(_kill_when_let_go, (int(leash), child))
+    _close()
+    let_go: list[bool] = []
+    _thread.start_new_thread(_kill_when_let_go, (int(leash), child, let_go))
     status = _status_of(child)
     _end_all(child)
     _remove(scratch)
-    _end_like(status)
+    _end_like(0 if let_go else status)  # nobody asks any more; and a worker that is there looks twice at one killed
 
 
 def _become(command: list[str], cpu_seconds: float, keeper: int) -> None:
@@ -87,7 +88,7 @@ def _prctl(option: int, value: int) -> None:
         pass
 
 
-def _let_go() -> None:
+def _close() -> None:
     """Hold no pipe and no folder of the child: nobody would see that it closes the one, or could remove the other."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -95,9 +96,13 @@ def _let_go() -> None:
     os.chdir("/")
 
 
-def _kill_when_let_go(leash: int, child: int) -> None:
+def _kill_when_let_go(leash: int, child: int, let_go: list[bool]) -> None:
     os.read(leash, 1)  # nobody ever writes to it: this is its end
-    _kill(child)
+    let_go.append(True)
+    try:
+        os.kill(child, SIGKILL)  # and the rest when that has ended; it may not have a group of its own yet
+    except OSError:
+        pass
 
 
 def _status_of(child: int) -> int:
@@ -109,13 +114,11 @@ def _status_of(child: int) -> int:
 
 
 def _end_all(group: int) -> None:
-    """Kill the group at one blow, and then whoever had left it: they become children of this process as their parents
-    die, if they are not yet.
+    """Kill the group at one blow, and then whoever had left it, each with its own group: they become children of this
+    process as their parents die, if they are not yet. By groups, because one that forks and ends, and so on, is never
+    met by its number.
     """
-    try:
-        os.killpg(group, SIGKILL)
-    except OSError:
-        pass
+    _kill_group(group)
     try:
         while True:
             for pid in _children():
@@ -127,7 +130,15 @@ def _end_all(group: int) -> None:
 
 def _kill(pid: int) -> None:
     try:
+        _kill_group(os.getpgid(pid))  # never this one's: nobody can join a group of another session
         os.kill(pid, SIGKILL)
+    except OSError:
+        pass
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, SIGKILL)
     except OSError:
         pass
 

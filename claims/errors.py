@@ -3,7 +3,10 @@
 ClaimError
 ├── BadContract       a contract that cannot decide, with the field and what it takes
 ├── CannotCertify     a verifier that cannot be tried, or a trial that broke off
-└── NoContract        the claim is not testable as it stands
+├── NoContract        the claim is not testable as it stands
+├── NoTask            nothing that was asked for is meant by that
+├── Stopping          a worker is being stopped before it could begin
+└── WorkerRuns        a library in a file has a worker already
 """
 
 
@@ -21,3 +24,15 @@ class CannotCertify(ClaimError):
 
 class NoContract(ClaimError):
     """The claim has no contract, so nothing can be run for it."""
+
+
+class NoTask(ClaimError):
+    """Nothing that was asked for is meant by that."""
+
+
+class Stopping(ClaimError):
+    """There is no more time: what has not begun waits for the next worker."""
+
+
+class WorkerRuns(ClaimError):
+    """A library in a file has a worker already."""

@@ -118,7 +118,7 @@ class _Record:
         self.since: datetime | None = None
         self.begun: dict[str, RunStarted] = {}  # under the present contract
         self.begun_at: dict[str, int] = {}  # seq
-        self.failed: dict[int, int] = {}  # attempts at a number that gave nothing
+        self.failed: dict[tuple[str, int], int] = {}  # attempts at a subject's number that gave nothing
         self.runs: list[PastRun] = []
         self.made_by: dict[str, tuple[str, str | None]] = {}  # of every run that came out
         self.flips: list[Flip] = []
@@ -166,8 +166,9 @@ class _Record:
         started = self.begun.get(event.run)
         if started is None or event.cause == "stopped":
             return
-        self.failed[event.number] = self.failed.get(event.number, 0) + 1
-        if event.cause == "failed" or self.failed[event.number] == ATTEMPTS:
+        which = (event.subject, event.number)
+        self.failed[which] = self.failed.get(which, 0) + 1
+        if event.cause == "failed" or self.failed[which] == ATTEMPTS:
             self.fold.take(_given_up(entry, started, self.fold.contract))
 
     def _replay(self, event: Replayed) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from claims import ledger
 from claims.contract import contract_from
@@ -15,7 +15,7 @@ from claims.ledger import ContractSet, digest_of_contract
 from kb.errors import PageError
 from kb.importer import Refused, Report, put, read_all
 from kb.location import Location
-from kb.models import Claim, ClaimState, Entity, Library
+from kb.models import Claim, ClaimState, Entity, LedgerEntry, Library
 from kb.sources.page import Page
 from kb.store import Store
 
@@ -26,7 +26,17 @@ def create(place: Path | Location, now: datetime) -> Store:
     with store.writing() as session:
         if session.exec(select(Library)).first() is None:
             session.add(Library(created_at=now))
+        _fold_again(session)
     return store
+
+
+def _fold_again(session: Session) -> None:
+    """Make the cached states that an upgrade threw away."""
+    folded = select(ClaimState.claim_id)
+    for claim_id in session.exec(
+        select(LedgerEntry.claim_id).where(col(LedgerEntry.claim_id).not_in(folded)).distinct()
+    ):
+        refresh(session, claim_id)
 
 
 def bring_in(store: Store, paths: list[Path], now: datetime) -> Report:

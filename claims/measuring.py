@@ -11,7 +11,8 @@ from claims.certified import certificate_for
 from claims.contract import Contract, contract_from
 from claims.judge import judge
 from claims.runs import Begun, Job
-from claims.verification import Means, Outcome, Watcher, outcome_of
+from claims.runs import Means
+from claims.verification import Outcome, Watcher, outcome_of
 from verifiers import subjects
 from verifiers.measurement import Failure, Measurement, Profile, Request, SubjectRef
 from verifiers.registry import BadParameters, check_break, find, find_subject, runnable

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from sqlmodel import Session, col, select
 
-from claims import ledger
+from claims import ledger, service, tasks
 from claims.contract import Contract
 from claims.freshness import Freshness, Waiting, fresh_until, freshness
 from claims.history import History, contracts, history
@@ -18,7 +18,7 @@ from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.regime import differences
 from claims.runs import DIED, is_alive
 from claims.standing import Standing, standing
-from kb.models import Claim, ClaimState, Entity, Run
+from kb.models import Claim, ClaimState, Entity, Run, Task
 from verifiers.measurement import Measurement, Value
 
 
@@ -58,16 +58,20 @@ class RunLine(Value):
 
 
 class Going(Value):
-    """A run that is under way."""
+    """A run that is under way, or waits for its turn; `task` is what to cancel."""
 
-    run: str
-    number: int
+    task: str | None
+    is_queued: bool
+    before: int = 0  # tasks that wait longer
+    has_worker: bool = True
+    run: str | None = None
+    number: int | None = None
+    attempt: int = 1
     profile: str
-    done: int
-    total: int
-    started_at: AwareDatetime
-    seen_at: AwareDatetime
-    cancel: bool
+    done: int = 0
+    total: int = 0
+    started_at: AwareDatetime | None = None
+    cancel: bool = False
 
 
 class Record(Value):
@@ -161,7 +165,7 @@ def record(session: Session, claim_id: str, now: datetime) -> Record:
         freshness=freshness(over, past.contract.shelf_life_days, now, past.waiting) if past.contract else None,
         runs=lines,
         newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
-        going=_going(session, claim_id),
+        going=going(session, claim_id, now),
     )
 
 
@@ -208,20 +212,47 @@ def _lives(session: Session, run_id: str) -> bool:
     return run is not None and run.state == "running" and is_alive(run)
 
 
-def _going(session: Session, claim_id: str) -> Going | None:
+def going(session: Session, claim_id: str, now: datetime) -> Going | None:
+    """The run of a claim that is under way or waits, if there is one."""
+    for task_id in tasks.waiting(session):
+        task = session.get_one(Task, task_id)
+        if claim_id in task.claims:
+            return _going_task(session, task, now)
     for run in session.exec(select(Run).where(Run.state == "running").order_by(col(Run.started_at).desc())):
         if claim_id in run.claims and is_alive(run):
-            return Going(
-                run=run.id,
-                number=run.number,
-                profile=run.profile,
-                done=run.done,
-                total=run.total,
-                started_at=run.started_at,
-                seen_at=run.seen_at,
-                cancel=run.cancel,
-            )
+            return _under_way(run)
     return None
+
+
+def _going_task(session: Session, task: Task, now: datetime) -> Going:
+    run = session.exec(select(Run).where(Run.task_id == task.id, Run.state == "running")).first()
+    has_worker = bool(service.living(session, now))
+    if run is not None and is_alive(run):
+        return _under_way(run).model_copy(update={"cancel": task.cancel, "has_worker": has_worker})
+    before = sum(one < task.id for one in tasks.waiting(session))
+    return Going(
+        task=task.id,
+        is_queued=True,
+        before=before,
+        has_worker=has_worker,
+        profile=task.job["profile"],
+        cancel=task.cancel,
+    )
+
+
+def _under_way(run: Run) -> Going:
+    return Going(
+        task=run.task_id,
+        is_queued=False,
+        run=run.id,
+        number=run.number,
+        attempt=run.attempt,
+        profile=run.profile,
+        done=run.done,
+        total=run.total,
+        started_at=run.started_at,
+        cancel=run.cancel,
+    )
 
 
 def recent(session: Session, claim_rows: Sequence[Row], limit: int) -> list[Row]:

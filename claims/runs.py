@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,12 +17,24 @@ from claims.errors import NoContract
 from claims.history import ATTEMPTS, contracts, current_contract, refresh
 from claims.judge import Units, judge
 from claims.ledger import ContractSet, Entry, RunFailed, RunStarted, VerdictGiven, digest_of_contract
-from kb.models import LedgerEntry, Library, Run
+from kb.models import LedgerEntry, Library, Run, Task
 from kb.store import Store
 from verifiers.measurement import Cause, Failure, Measurement, Profile, Progress, SubjectRef, Value
 from verifiers.registry import find, find_subject
 
 DIED = "its process ended without a word: it was killed, or the machine went down"
+
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a run may use of the machine, and where the time comes from."""
+
+    clock: Clock
+    processes: int
+    cache: str
 
 
 class Job(Value):
@@ -36,6 +49,7 @@ class Job(Value):
     wall_seconds: float
     memory_mb: int
     number: int | None = None  # of a run that was given up, to be made again; else the next
+    processes: int | None = None  # that share the work; never changes a result
 
     @property
     def stream(self) -> str:
@@ -222,10 +236,27 @@ def follow(store: Store, run_id: str, progress: Progress, now: datetime) -> None
         run.done, run.total, run.cpu_seconds, run.seen_at = progress.done, progress.total, progress.cpu_seconds, now
 
 
-def is_cancelled(store: Store, run_id: str) -> bool:
-    """Whether somebody has asked for a run to stop."""
+def begun(store: Store, run_id: str) -> Begun:
+    """An attempt as it was begun."""
     with store.reading() as session:
-        return session.get_one(Run, run_id).cancel
+        run = session.get_one(Run, run_id)
+        seed = seed_of(session.exec(select(Library.id)).one(), run.stream, run.number)
+        return Begun(id=run.id, number=run.number, attempt=run.attempt, seed=seed, claims=tuple(run.claims))
+
+
+def progress(store: Store, run_id: str) -> Progress:
+    """How far an attempt is."""
+    with store.reading() as session:
+        run = session.get_one(Run, run_id)
+        return Progress(done=run.done, total=run.total, cpu_seconds=run.cpu_seconds)
+
+
+def is_cancelled(store: Store, run_id: str) -> bool:
+    """Whether somebody has asked for a run to stop, or for what it is made for."""
+    with store.reading() as session:
+        run = session.get_one(Run, run_id)
+        task = session.get(Task, run.task_id) if run.task_id else None
+        return run.cancel or (task is not None and task.cancel)
 
 
 def cancel(store: Store, run_id: str) -> None:

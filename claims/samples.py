@@ -9,11 +9,16 @@ import math
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from claims.contract import Contract, Part
 from claims.judge import Reading, Tag, Units, Word, decided
 from verifiers import stats
 from verifiers.measurement import Value
+
+FINEST = (
+    1e-12  # the smallest α that a sample is read at: halved any further, 1 − α would soon be 1, and nothing be read
+)
 
 
 class Look(Value):
@@ -59,9 +64,9 @@ class Tally:
         """What a unit without a value may have been: each of the caps; one stands for both where none is missing."""
         return self.cap if self.missing else self.cap[:1]
 
-    def plus(self, units: Iterable[float | None]) -> "Tally":
-        """The tally with more units."""
-        n, mean, squares, missing = self.n, self.mean, self.squares, self.missing
+    def plus(self, units: Iterable[float | None], found: int = 0) -> "Tally":
+        """The tally with more units; so many that were missing were FOUND among them."""
+        n, mean, squares, missing = self.n, self.mean, self.squares, self.missing - found
         ordered = list(self.ordered)
         low, high = self.cap
         for unit in units:
@@ -75,7 +80,7 @@ class Tally:
             squares += step * (value - mean)
             if self.by_median:
                 insort(ordered, value)
-        return replace(self, n=n, mean=mean, squares=squares, missing=missing, ordered=tuple(ordered))
+        return Tally(self.cap, self.noise_floor, self.by_median, n, mean, squares, missing, tuple(ordered))
 
     def filled(self, end: float) -> "Tally":
         """The tally with END, one of its caps, for every unit without a value."""
@@ -100,13 +105,18 @@ class Tally:
         whole = self.filled(end)
         if self.by_median:
             return whole.signs(level).widened(self.noise_floor)
-        half = stats.lai_radius(whole.n, first_look, level) * math.sqrt(whole.squares / (whole.n - 1))
+        half = _radius(whole.n, first_look, level) * math.sqrt(whole.squares / (whole.n - 1))
         return stats.Interval(whole.mean, whole.mean - half, whole.mean + half).widened(self.noise_floor)
 
     def signs(self, level: float) -> stats.Interval:
         """The sign sequence for the median; endless while the units are too few, but a median lies inside the caps."""
         kept = stats.sign_sequence(self.ordered, level)
         return stats.Interval(kept.estimate, max(kept.low, self.cap[0]), min(kept.high, self.cap[1]))
+
+
+@lru_cache(maxsize=4096)
+def _radius(n: int, first_look: int, level: float) -> float:
+    return stats.lai_radius(n, first_look, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +140,45 @@ class Sample:
 
     def after(self, number: int, parts: Sequence[Units]) -> "Sample":
         """The sample after one more run: NUMBER, with the units of each part; they are missing no longer if it had been
-        given up.
+        given up. It is widened by the largest noise floor that any of its runs has said.
         """
-        found = sum(missing for run, missing in self.lost if run == number)
+        found = self._missing_of(number)
+        tallies = [tally.plus(one.units, found) for tally, one in zip(self.tallies, parts, strict=True)]
         tallies = [
-            replace(tally, missing=tally.missing - found).plus(one.units)
-            for tally, one in zip(self.tallies, parts, strict=True)
+            tally if one.noise_floor <= tally.noise_floor else replace(tally, noise_floor=one.noise_floor)
+            for tally, one in zip(tallies, parts, strict=True)
         ]
-        lost = tuple(one for one in self.lost if one[0] != number)
-        return replace(self, runs=self.runs + 1, lost=lost)._read(tallies, number)
+        return self._read(tallies, number, self._lost_but(number), self.runs + 1)
 
     def without(self, number: int, units: int) -> "Sample":
-        """The sample after a run of so many units was given up: they exist, and nobody knows them."""
-        tallies = [replace(tally, missing=tally.missing + units) for tally in self.tallies]
-        return replace(self, lost=(*self.lost, (number, units)))._read(tallies, number)
+        """The sample after a run of so many units was given up: they exist, and nobody knows them. Given up twice, it is
+        missing once.
+        """
+        more = units - self._missing_of(number)
+        tallies = [replace(tally, missing=tally.missing + more) for tally in self.tallies]
+        return self._read(tallies, number, (*self._lost_but(number), (number, units)), self.runs)
 
-    def _read(self, tallies: Sequence[Tally], number: int) -> "Sample":
+    def leaving_out(self, number: int) -> "Sample":
+        """The sample after a run that had been given up came out VOID: its units are left out, as those of any other."""
+        found = self._missing_of(number)
+        if not found:
+            return self
+        tallies = [replace(tally, missing=tally.missing - found) for tally in self.tallies]
+        return self._read(tallies, number, self._lost_but(number), self.runs)
+
+    def _missing_of(self, number: int) -> int:
+        return sum(missing for run, missing in self.lost if run == number)
+
+    def _lost_but(self, number: int) -> tuple[tuple[int, int], ...]:
+        return tuple(one for one in self.lost if one[0] != number)
+
+    def _read(self, tallies: Sequence[Tally], number: int, lost: tuple[tuple[int, int], ...], runs: int) -> "Sample":
         reading = read(self.at_level, tallies)
         has_look = tallies[0].drawn >= self.contract.unit.first_look and all(map(_has_spread, tallies))
-        look = (seen(self.at_level, tallies[0], self.at_level, number, reading),) if has_look else ()
-        return replace(self, tallies=tuple(tallies), reading=reading, looks=(*self.looks, *look))
+        looks = (
+            (*self.looks, seen(self.at_level, tallies[0], self.at_level, number, reading)) if has_look else self.looks
+        )
+        return replace(self, tallies=tuple(tallies), runs=runs, lost=lost, reading=reading, looks=looks)
 
 
 def begun(contract: Contract, number: int, parts: Sequence[Units], *, certified: bool) -> Sample:
@@ -160,7 +189,7 @@ def begun(contract: Contract, number: int, parts: Sequence[Units], *, certified:
         Tally(one.cap, one.noise_floor, part.statistic == "median")
         for part, one in zip(contract.parts, parts, strict=True)
     ]
-    level = stats.sample_level(contract.level, number)
+    level = min(stats.sample_level(contract.level, number), 1 - FINEST)
     return Sample(contract, contract.model_copy(update={"level": level}), number, certified, tuple(tallies))
 
 
@@ -170,8 +199,13 @@ def read(contract: Contract, tallies: Sequence[Tally]) -> Reading:
     if drawn < first_look:
         return Reading(word="INCONCLUSIVE", reason=f"{drawn} units, and the first look needs {first_look}")
 
+    known: dict[tuple[float, Sequence[float]], list[stats.Interval]] = {}  # one part is asked for twice at one level
+
     def intervals(level: float, ends: Sequence[float]) -> list[stats.Interval]:
-        return [tally.sequence(end, first_look, level) for tally, end in zip(tallies, ends, strict=True)]
+        if (level, ends) not in known:
+            found = [tally.sequence(end, first_look, level) for tally, end in zip(tallies, ends, strict=True)]
+            known[level, ends] = found
+        return known[level, ends]
 
     return decided(contract, tallies, intervals)
 
@@ -180,13 +214,13 @@ def seen(part: Part, tally: Tally, contract: Contract, run: int, reading: Readin
     """A part's sequence at the level of CONTRACT as it shows: from the lowest to the highest value that missing units
     leave possible.
     """
-    low, high = (tally.sequence(end, contract.unit.first_look, contract.level) for end in tally.cap)
+    found = [tally.sequence(end, contract.unit.first_look, contract.level) for end in tally.ends]
     return Look(
         run=run,
         n=tally.drawn,
-        low=part.shown(low.low),
-        estimate=part.shown((low.estimate + high.estimate) / 2),
-        high=part.shown(high.high),
+        low=part.shown(min(one.low for one in found)),  # a far cap for missing units widens to both sides
+        estimate=part.shown((found[0].estimate + found[-1].estimate) / 2),
+        high=part.shown(max(one.high for one in found)),
         word=reading.word,
         tag=reading.tag,
     )

@@ -35,7 +35,7 @@ State = Literal[
 DAY = timedelta(days=1)
 SKEW = timedelta(minutes=5)  # by which the clocks of two machines may differ before one of them is called wrong
 SOON = timedelta(minutes=1)  # after its minute a look still counts as this one
-AHEAD = 60  # days that starts are foretold for
+AHEAD = 30  # days that starts are foretold for
 
 
 class BadSchedule(ClaimError):
@@ -123,7 +123,10 @@ class Settings(Value):
 
     def next_start(self, after: datetime) -> datetime:
         """The first time from AFTER on at which the schedule looks and nothing is quiet."""
-        return next(at for at in _looks(self, after) if not self.quiet_until(at))
+        at = _look(self.cron, self.timezone, after)
+        while quiet := self.quiet_until(at):
+            at = _look(self.cron, self.timezone, quiet)
+        return at
 
     def said(self, at: datetime) -> str:
         """A time as people read it, in the time zone."""
@@ -183,11 +186,11 @@ def _minutes_of(cron: str) -> set[int]:
     }
 
 
-def _looks(settings: Settings, after: datetime) -> Iterator[datetime]:
-    """Every time from AFTER on at which the schedule looks; a minute that has just begun still counts."""
-    table = _cron(settings.cron, (after - SOON).astimezone(settings.zone))
-    while True:
-        yield max(table.get_next(datetime).astimezone(UTC), after)
+@lru_cache(maxsize=1024)
+def _look(cron: str, timezone: str, after: datetime) -> datetime:
+    """The first time from AFTER on that a cron names; a minute that has just begun still counts."""
+    at: datetime = _cron(cron, (after - SOON).astimezone(ZoneInfo(timezone))).get_next(datetime)
+    return max(at.astimezone(UTC), after)
 
 
 @lru_cache(maxsize=64)
@@ -365,7 +368,9 @@ class Tested(Value):
     @property
     def open_events(self) -> tuple[Event, ...]:
         """What happened since its last test."""
-        return tuple(event for event in self.events if self.last_run_at is None or event.at > self.last_run_at)
+        if self.last_run_at is None or not self.events:
+            return self.events
+        return tuple(event for event in self.events if event.at > self.last_run_at)
 
     @property
     def due_at(self) -> datetime:
@@ -472,7 +477,10 @@ def _above(z: float) -> float:
 # --- what is due -----------------------------------------------------------------------------------------------------
 
 RISES = 0.8  # shelf lives after its last test a candidate begins to rise
-FIRST_OF_ALL = 1.5  # shelf lives after its last test it goes before all that nobody asked for
+LATE, TOO_LATE = (
+    1.0,
+    1.5,
+)  # shelf lives: then it goes first, where the budget can keep every shelf life, where it cannot
 RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(days=7)
 
 
@@ -489,7 +497,7 @@ class Due(Value):
     cost_cpu_seconds: float
     score: float  # per CPU-minute
     state: State
-    starts: AwareDatetime | None = None  # None: never as things are, or not within 60 days
+    starts: AwareDatetime | None = None  # None: never as things are, or not within 30 days
     done: AwareDatetime | None = None
 
 
@@ -513,6 +521,7 @@ class Plan(Value):
     waiting: tuple[Waiting, ...] = ()
     spent_today_cpu_seconds: float = 0.0
     budget_cpu_seconds: float = 0.0
+    needed_cpu_seconds: float = 0.0  # a day, to keep every shelf life
 
     @property
     def now(self) -> tuple[Due, ...]:
@@ -529,17 +538,20 @@ def next_due(
 ) -> Plan:
     """What is due at NOW, in order, with reasons.
 
-    What a person asked for comes first, in the order of asking. Then what has waited for one and a half shelf lives,
-    the longest first: so nothing starves. Then by the chance that the standing changes × (1 + what leans on it) / cost,
-    rising from 0.8 shelf lives on. SPENT_TODAY_CPU_SECONDS is what today's runs have cost, with what is queued and under way; PROCESSES
-    is how many share a run's work, for the foretold times only.
+    What a person asked for comes first, in the order of asking. Then what has waited for a whole shelf life (one and a
+    half, where the budget cannot keep all of them), the longest first: so nothing starves. Then by the chance that the
+    standing changes × (1 + what leans on it) / cost, rising from 0.8 shelf lives on. SPENT_TODAY_CPU_SECONDS is what
+    today's runs have cost, with what is queued and under way; PROCESSES is how many share a run's work, for the
+    foretold times only.
     """
     if ahead := _record_after(candidates, now + SKEW):
         return Plan(state="clock behind", reason=_behind(ahead, settings, now))
-    waiting = [held for one in candidates if (held := _waiting(one, settings, now))]
+    waiting = [wait for one in candidates if (wait := _waiting(one, settings, now))]
     held = {one.key for one in waiting}
     rate = pooled_rate(claim for one in candidates for claim in one.claims)
-    ranked = sorted(_ranked(one, rate, settings, now) for one in candidates if one.key not in held)
+    needed = needed_cpu_seconds(candidates)
+    first_at = LATE if needed <= settings.budget_cpu_seconds else TOO_LATE
+    ranked = sorted(_ranked(one, rate, first_at, now) for one in candidates if one.key not in held)
     chosen = {one.key: one for one in candidates}
     due = [_due(chosen[rank.key], rank, settings, now) for rank in ranked]
     state, reason, until = _state(due, waiting, spent_today_cpu_seconds, settings, now)
@@ -553,15 +565,23 @@ def next_due(
         waiting=tuple(sorted(waiting, key=lambda one: (one.until is None, one.until, one.key))),
         spent_today_cpu_seconds=spent_today_cpu_seconds,
         budget_cpu_seconds=settings.budget_cpu_seconds,
+        needed_cpu_seconds=needed,
     )
+
+
+def needed_cpu_seconds(candidates: Iterable[Candidate]) -> float:
+    """What a day must cost at least if every claim is to be tested within its shelf life."""
+    living = ((one.cost_cpu_seconds, [claim.shelf_life_days for claim in one.living]) for one in candidates)
+    return sum(cost / (LONGEST * min(lives)) for cost, lives in living if lives)
 
 
 def _record_after(candidates: Iterable[Candidate], latest: datetime) -> datetime | None:
     """The newest time that anything is recorded at, if it lies after LATEST."""
-    times = [claim.last_run_at for one in candidates for claim in one.claims]
+    times: list[datetime | None] = [claim.last_run_at for one in candidates for claim in one.claims]
     times += [event.at for one in candidates for claim in one.claims for event in claim.events]
     times += [one.last_attempt_at for one in candidates]
-    return max((at for at in times if at and at > latest), default=None)
+    newest = max(at for at in [*times, latest] if at)
+    return newest if newest > latest else None
 
 
 def _behind(ahead: datetime, settings: Settings, now: datetime) -> str:
@@ -625,21 +645,21 @@ class _Rank(NamedTuple):
     score: float
 
 
-def _ranked(one: Candidate, rate: float, settings: Settings, now: datetime) -> _Rank:
+def _ranked(one: Candidate, rate: float, first_at: float, now: datetime) -> _Rank:
     unchanged = math.prod(1 - chance(claim, rate, now) for claim in one.living)
     late = max((now - claim.tested_at) / claim.shelf_life for claim in one.living)
     minutes = max(one.cost_cpu_seconds, 1.0) / 60
     score = (1 - unchanged) * (1 + one.leaning) / minutes
     if asked := one.asked():
         return _Rank(0, asked.at.timestamp(), one.key, 1 - unchanged, score)
-    if late >= FIRST_OF_ALL:
+    if late >= first_at:
         return _Rank(1, -late, one.key, 1 - unchanged, score)
-    return _Rank(2, -score * rise(late), one.key, 1 - unchanged, score)
+    return _Rank(2, -score * rise(late, first_at), one.key, 1 - unchanged, score)
 
 
-def rise(late: float) -> float:
-    """What waiting adds to a score: 1 until 0.8 shelf lives after the last test, without end towards 1.5."""
-    return (FIRST_OF_ALL - RISES) / (FIRST_OF_ALL - max(late, RISES))
+def rise(late: float, first_at: float) -> float:
+    """What waiting multiplies a score by: 1 until 0.8 shelf lives after the last test, without end towards FIRST_AT."""
+    return (first_at - RISES) / (first_at - max(late, RISES))
 
 
 def _due(one: Candidate, rank: _Rank, settings: Settings, now: datetime) -> Due:
@@ -704,7 +724,7 @@ def _state(
         return "nothing due", "nothing is due", min((one.until for one in waiting if one.until), default=None)
     if quiet := settings.quiet_until(now):
         return "quiet hours", f"it is quiet until {settings.said(quiet)}", quiet
-    if not any(_fits(one, settings.budget_cpu_seconds - spent, settings) for one in due):
+    if not any(_fits(one, settings.budget_cpu_seconds - spent, settings.budget_cpu_seconds) for one in due):
         tomorrow = settings.day(now, 1)
         left = f"{spent / 60:.3g} of today's {settings.budget_cpu_minutes:g} CPU-minutes are used up"
         return (
@@ -715,9 +735,9 @@ def _state(
     return "ready", f"{_counted(len(due), 'measurement')} due", None
 
 
-def _fits(one: Due, left: float, settings: Settings) -> bool:
+def _fits(one: Due, left: float, budget: float) -> bool:
     """Whether a run fits into what is LEFT of a day. One that costs more than a day's budget takes a whole day."""
-    return one.cost_cpu_seconds <= left or left >= settings.budget_cpu_seconds
+    return one.cost_cpu_seconds <= left or left >= budget
 
 
 def _allowed(due: Sequence[Due], state: State, left: float, settings: Settings) -> list[Due]:
@@ -726,7 +746,7 @@ def _allowed(due: Sequence[Due], state: State, left: float, settings: Settings) 
         return [one.model_copy(update={"state": state}) for one in due]
     allowed = []
     for one in due:
-        fits = _fits(one, left, settings)
+        fits = _fits(one, left, settings.budget_cpu_seconds)
         left -= one.cost_cpu_seconds if fits else 0.0
         allowed.append(one if fits else one.model_copy(update={"state": "budget used up"}))
     return allowed
@@ -739,15 +759,16 @@ def _foretold(
     times: dict[str, dict[str, datetime]] = {}
     pending = list(due) if settings.on and settings.budget_cpu_minutes else []
     at = settings.next_start(now) if pending else now
-    left = settings.budget_cpu_seconds - (spent if settings.day(at) == settings.day(now) else 0.0)
+    budget = settings.budget_cpu_seconds
+    left = budget - (spent if settings.day(at) == settings.day(now) else 0.0)
     while pending and at < now + AHEAD * DAY:
         tomorrow = settings.day(at, 1)
         for one in pending:
-            if _fits(one, left, settings) and at < tomorrow:
+            if _fits(one, left, budget) and at < tomorrow:
                 done = at + timedelta(seconds=one.cost_cpu_seconds / processes)
                 times[one.key] = {"starts": at, "done": done}
                 left -= one.cost_cpu_seconds
                 at = settings.next_start(done) if settings.quiet_until(done) else done
         pending = [one for one in pending if one.key not in times]
-        at, left = settings.next_start(max(at, tomorrow)), settings.budget_cpu_seconds
+        at, left = settings.next_start(max(at, tomorrow)), budget
     return times

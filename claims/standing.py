@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import AwareDatetime
 
 from claims.contract import Contract
-from claims.judge import DECIDED, Tag, Units, Word
+from claims.judge import DECIDED, Reading, Tag, Units, Word
 from claims.regime import differences
 from claims.samples import Changed, Look, Sample, begun, changed, read
 from verifiers.measurement import Value
@@ -144,6 +144,7 @@ class Subject:
         self.name = name
         self.sample: Sample | None = None  # under the present contract
         self.made_by: set[tuple[str, str | None]] = set()  # what drew the units of that sample
+        self.numbers: set[int] = set()  # of its runs
         self.before: dict[bool, Sample] = {}  # the newest sample that ended: of certified runs, and of the others
         self.samples = {True: 0, False: 0}
         self.checked: list[bool] = []  # of the last runs by the newest code: whether they were VOID
@@ -156,7 +157,7 @@ class Subject:
         """Nothing that comes belongs to the sample any more: there is another contract, or other code."""
         if self.sample is not None:
             self.before[self.sample.certified] = self.sample
-        self.sample, self.made_by = None, set()
+        self.sample, self.made_by, self.numbers = None, set(), set()
 
     def take(self, contract: Contract, run: PastRun) -> None:
         """One more run on this subject under CONTRACT."""
@@ -166,17 +167,32 @@ class Subject:
             self._miss(run)
         elif run.counts:
             self._grow(contract, run)
+        elif run.word == "VOID":
+            self._leave_out(run)
 
     def replayed(self, replay: Replay) -> None:
-        """A run was made again: code that agrees goes on with the sample, an environment that does not may not."""
+        """A run was made again: code that agrees goes on with the sample, an environment that does not may not. What
+        disagrees with itself says nothing of where a sample ends: else every run would begin one.
+        """
         if replay.agrees:
             self.alike.add(frozenset({replay.was[0], replay.now[0]}))
-        else:
+        elif replay.was != replay.now:
             self.apart.add(frozenset({replay.was, replay.now}))
 
     @property
     def is_suspended(self) -> bool:
         return sum(self.checked[-WINDOW:]) > MOST_VOID
+
+    @property
+    def reading(self) -> Reading:
+        """What the newest sample says; nothing while it is suspended."""
+        if self.sample is None:
+            return Reading(word="INCONCLUSIVE", reason="no run yet")
+        if self.is_suspended:
+            last = self.checked[-WINDOW:]
+            said = f"suspended: {sum(last)} of its last {len(last)} runs were VOID, so its instrument is in doubt"
+            return Reading(word="INCONCLUSIVE", reason=said)
+        return self.sample.reading
 
     @property
     def changed(self) -> Changed | None:
@@ -191,20 +207,38 @@ class Subject:
         self.checked.append(run.word == "VOID")
 
     def _miss(self, run: PastRun) -> None:
-        if self.sample is not None and run.verifier_code in {code for code, _ in self.made_by}:
-            self.sample = self.sample.without(run.number, len(run.units))
-        else:
+        if self.sample is None or run.verifier_code not in {code for code, _ in self.made_by}:
             self.waiting.append(run)
+        elif run.number not in self.numbers:
+            self.sample = self.sample.without(run.number, len(run.units))
+
+    def _leave_out(self, run: PastRun) -> None:
+        """A run that had been given up came out after all, and is VOID."""
+        self.waiting = [
+            one for one in self.waiting if (one.number, one.verifier_code) != (run.number, run.verifier_code)
+        ]
+        if self.sample is not None and run.verifier_code in {code for code, _ in self.made_by}:
+            self.sample = self.sample.leaving_out(run.number)
 
     def _grow(self, contract: Contract, run: PastRun) -> None:
-        sample = (
-            self.sample if self.sample is not None and self._belongs(run, self.sample) else self._begin(contract, run)
-        )
+        sample = self.sample
+        if sample is None or not self._belongs(run, sample):
+            sample = self._begin(contract, run)
+        elif run.number in self.numbers:
+            return  # a number is one set of units for ever, and they are in the sample
         self.made_by.add(run.made_by)
-        for lost in [one for one in self.waiting if one.verifier_code == run.verifier_code]:
-            sample = sample.without(lost.number, len(lost.units))
-        self.waiting = []
+        self.numbers.add(run.number)
+        if self.waiting:
+            sample = self._with_waiting(sample, run.verifier_code)
         self.sample = sample.after(run.number, run.parts)
+
+    def _with_waiting(self, sample: Sample, code: str) -> Sample:
+        """SAMPLE with the runs by CODE that were given up before any of it came out."""
+        for lost in self.waiting:
+            if lost.verifier_code == code:
+                sample = sample.without(lost.number, len(lost.units))
+        self.waiting = [one for one in self.waiting if one.verifier_code != code]
+        return sample
 
     def _begin(self, contract: Contract, run: PastRun) -> Sample:
         self.end_sample()
@@ -213,13 +247,14 @@ class Subject:
 
     def _belongs(self, run: PastRun, sample: Sample) -> bool:
         """Whether RUN was drawn by what drew the sample, as far as anybody has looked."""
+        same_caps = all(one.cap == tally.cap for one, tally in zip(run.parts, sample.tallies, strict=True))
+        return self._is_alike(run) and same_caps and run.certified == sample.certified
+
+    def _is_alike(self, run: PastRun) -> bool:
+        if self.apart and any(frozenset({run.made_by, other}) in self.apart for other in self.made_by):
+            return False
         codes = {code for code, _ in self.made_by}
-        same_code = run.verifier_code in codes or any(
-            frozenset({run.verifier_code, code}) in self.alike for code in codes
-        )
-        contradicted = any(frozenset({run.made_by, other}) in self.apart for other in self.made_by)
-        same_caps = [one.cap for one in run.parts] == [tally.cap for tally in sample.tallies]
-        return same_code and not contradicted and same_caps and run.certified == sample.certified
+        return run.verifier_code in codes or any(frozenset({run.verifier_code, code}) in self.alike for code in codes)
 
 
 # --- the fold --------------------------------------------------------------------------------------------------------
@@ -318,11 +353,7 @@ def _reading(contract: Contract, subject: Subject) -> SubjectReading:
             reason="no run yet",
             looks=(),
         )
-    word, tag, reason = sample.reading.word, sample.reading.tag, sample.reading.reason
-    if subject.is_suspended:
-        void = sum(subject.checked[-WINDOW:])
-        word, tag = "INCONCLUSIVE", None
-        reason = f"suspended: {void} of its last {min(len(subject.checked), WINDOW)} runs were VOID, so its instrument is in doubt"
+    word, tag, reason = subject.reading.word, subject.reading.tag, subject.reading.reason
     return SubjectReading(
         subject=subject.name,
         differences=far,

@@ -25,7 +25,7 @@ from claims.errors import CannotCertify
 from claims.goals import STANDARD, Effort, needs_more
 from claims.ledger import digest_of
 from claims.truths import Asked, contract_for, is_design, truths
-from claims.verification import Means
+from claims.runs import Means
 from verifiers import certificate, provenance, registry
 from verifiers.certificate import Certificate, Rule
 from verifiers.measurement import Failure, Request, SubjectRef, Value

@@ -2,21 +2,22 @@
 shares it.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
 from sqlmodel import Session, col, select
 
-from claims import ledger, runs, worker
+from claims import ledger, runs, tasks
 from claims.errors import NoContract
 from claims.history import contracts, current_contract
 from claims.judge import Judged, Tag, Verdict, Word
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.overview import fresh_of
 from claims.regime import differences
-from claims.runs import Begun, Job
+from claims.runs import Begun, Clock, Job, Means
 from kb.models import ClaimState, Entity
 from kb.store import Store
 from verifiers.measurement import (
@@ -26,12 +27,10 @@ from verifiers.measurement import (
     Profile,
     Progress,
     Provenance,
-    Request,
-    SubjectRef,
     Value,
 )
 
-Clock = Callable[[], datetime]
+POLL, KEEP_EVERY = 0.2, 10  # seconds between two looks at a task, and looks between two at its worker
 
 
 class Outcome(Value):
@@ -61,15 +60,6 @@ class Watcher(Protocol):
     def progressed(self, progress: Progress) -> None: ...
 
     def ended(self, outcomes: Sequence[Outcome]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Means:
-    """What a run may use of the machine, and where the time comes from."""
-
-    clock: Clock
-    processes: int
-    cache: str
 
 
 def plan(
@@ -113,50 +103,102 @@ def is_due(session: Session, claim_id: str, now: datetime) -> bool:
 
 
 def verify(store: Store, jobs: Sequence[Job], means: Means, watcher: Watcher) -> list[Outcome]:
-    """Run every job, record what came out, and return it claim by claim."""
+    """Make every job here and now, in this process, and return what came out claim by claim. A worker does the same
+    for whoever queues them.
+    """
     outcomes: list[Outcome] = []
-    for job in jobs:
-        outcomes += _one(store, job, means, watcher)
+    ids = tasks.ask(store, jobs, "asked for here", "this process", means.clock(), lambda _session, _task: None)
+    for task_id in ids:
+        tasks.carry_out(store, task_id, means, Here(store, watcher))
+        outcomes += outcomes_of(store, tasks.asked(store, task_id))
     return outcomes
 
 
-def _one(store: Store, job: Job, means: Means, watcher: Watcher) -> list[Outcome]:
-    run = runs.begin(store, job, means.clock())
-    outcome: Measurement | Failure = Failure(reason="interrupted")
+class Here:
+    """Carries tasks out where it is asked to, while somebody watches."""
+
+    name = "here"
+
+    def __init__(self, store: Store, watcher: Watcher) -> None:
+        self._store, self._watcher = store, watcher
+
+    def is_stopping(self) -> bool:
+        """Nobody stops it but whoever waits for it."""
+        return False
+
+    def slot(self) -> AbstractContextManager[object]:
+        """There is no other run."""
+        return nullcontext()
+
+    def begun(self, job: Job, run: Begun) -> None:
+        """Tell the watcher that a run begins."""
+        self._watcher.begun(job, run, slugs_of(self._store, run.claims))
+
+    def progressed(self, progress: Progress) -> None:
+        """Tell the watcher how far it is."""
+        self._watcher.progressed(progress)
+
+
+def follow(
+    store: Store, task_ids: Sequence[str], watcher: Watcher, keep_a_worker: Callable[[], None], clock: Clock
+) -> list[Outcome]:
+    """Watch tasks until all are made, and return what came out claim by claim; KEEP_A_WORKER sees to it that somebody
+    makes them. Whoever interrupts this cancels them.
+    """
+    outcomes: list[Outcome] = []
     try:
-        with store.reading() as session:
-            watcher.begun(job, run, [session.get_one(Entity, claim_id).slug for claim_id in run.claims])
-
-        def on_progress(progress: Progress) -> None:
-            runs.follow(store, run.id, progress, means.clock())
-            watcher.progressed(progress)
-
-        request = Request(
-            verifier=job.verifier,
-            subject=SubjectRef.parse(job.subject),
-            seed=run.seed,
-            profile=job.profile,
-            parameters=job.parameters,
-            units=job.units,
-            processes=means.processes,
-            cache=means.cache,
-            memory_mb=job.memory_mb,
-        )
-        outcome = worker.measure(request, job.wall_seconds, on_progress, lambda: runs.is_cancelled(store, run.id))
+        for task_id in task_ids:
+            found = _followed(store, task_id, watcher, keep_a_worker)
+            watcher.ended(found)
+            outcomes += found
     except KeyboardInterrupt:
-        outcome = Failure(reason="interrupted from the keyboard")
+        for task_id in task_ids:
+            tasks.cancel(store, task_id, clock())
+        _until_ended(store, task_ids)
         raise
-    finally:
-        runs.end(store, run.id, outcome, means.clock())
-    outcomes = outcomes_of(store, run, job)
-    watcher.ended(outcomes)
     return outcomes
 
 
-def outcomes_of(store: Store, run: Begun, job: Job) -> list[Outcome]:
-    """What the ledger says a run gave, claim by claim."""
+def _followed(store: Store, task_id: str, watcher: Watcher, keep_a_worker: Callable[[], None]) -> list[Outcome]:
+    shown: str | None = None
+    looks = 0
+    while True:
+        task = tasks.asked(store, task_id)
+        if task.run is not None and task.run != shown:
+            shown = task.run
+            begun = runs.begun(store, shown)
+            watcher.begun(task.job, begun, slugs_of(store, begun.claims))
+        if shown is not None and (progress := runs.progress(store, shown)).done:
+            watcher.progressed(progress)
+        if task.state not in tasks.OPEN:
+            return outcomes_of(store, task)
+        if looks % KEEP_EVERY == 0:
+            keep_a_worker()
+        looks += 1
+        time.sleep(POLL)
+
+
+def _until_ended(store: Store, task_ids: Sequence[str]) -> None:
+    """Wait until what was cancelled has ended, but not for ever: there may be no worker any more."""
+    end = time.monotonic() + 15
+    while time.monotonic() < end and any(tasks.asked(store, one).state == "running" for one in task_ids):
+        time.sleep(POLL)
+
+
+def slugs_of(store: Store, claim_ids: Sequence[str]) -> list[str]:
+    """The slugs of these claims."""
     with store.reading() as session:
-        return [_outcome(session, claim_id, run.id, job) for claim_id in run.claims]
+        return [session.get_one(Entity, claim_id).slug for claim_id in claim_ids]
+
+
+def outcomes_of(store: Store, task: tasks.Asked) -> list[Outcome]:
+    """What the ledger says a task gave, claim by claim; one that could not even begin gave an ERROR."""
+    if task.run is None:
+        failed = outcome_of(task.job, Failure(reason=task.reason), None)
+        return [failed.model_copy(update={"claim": slug}) for slug in slugs_of(store, task.job.claims)]
+    begun = runs.begun(store, task.run)
+    with store.reading() as session:
+        return [_outcome(session, claim_id, begun.id, task.job) for claim_id in begun.claims]
 
 
 def _outcome(session: Session, claim_id: str, run_id: str, job: Job) -> Outcome:

@@ -147,7 +147,7 @@ class Child:
             os.close(held)
         self._lines: queue.Queue[bytes | None] = queue.Queue(WAITING)
         self._last_words: deque[bytes] = deque(maxlen=50)
-        self._is_mute = self._has_been_ended = False
+        self._is_mute = self._has_answered = self._has_been_ended = False
         self._overhearing = threading.Thread(target=self._overhear, daemon=True)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         try:
@@ -167,7 +167,9 @@ class Child:
         """Ask for REQUEST and wait for what comes of it."""
         allowed = _limits(limits).of(request)
         asked = request.model_copy(update={"memory_mb": allowed.memory_mb})
-        deadline, before = time.monotonic() + allowed.wall_seconds, self.cpu_seconds()
+        began = time.monotonic()
+        before = self.cpu_seconds() if self._has_answered else 0.0
+        self._has_answered = True
         with contextlib.suppress(BrokenPipeError):  # it died at once; `events` says why
             self._stdin.write(asked.model_dump_json().encode() + b"\n")
             self._stdin.flush()  # and left open: its end tells the child that nobody waits any more
@@ -175,9 +177,11 @@ class Child:
         def is_over() -> Failure | None:
             if is_cancelled():
                 return Failure(reason="cancelled", cause="stopped")
+            if time.monotonic() - began < 1:  # too early to have used much, and a look takes milliseconds
+                return None
             return self._too_much(allowed, before, _processes(request))
 
-        for event in self.events(deadline, is_over):
+        for event in self.events(began + allowed.wall_seconds, is_over):
             match event:
                 case Progress():
                     on_progress(event)
@@ -216,6 +220,8 @@ class Child:
             return
         self._has_been_ended = True
         os.close(self._leash)
+        if self._process.poll() is None:
+            self._hush()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)
         code = self._process.returncode
@@ -225,9 +231,14 @@ class Child:
             self._process.wait()
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
-        with contextlib.suppress(queue.Empty):  # room for the last line of a listener that waits for some
+
+    def _hush(self) -> None:
+        """Wait until nobody can say anything more, which is sooner known than that all have ended."""
+        with contextlib.suppress(queue.Empty):  # room for what the listener still holds
             while True:
                 self._lines.get_nowait()
+        if self._listening.ident is not None:
+            self._listening.join(PATIENCE)
 
     @property
     def _stdin(self) -> IO[bytes]:

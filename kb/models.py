@@ -303,9 +303,7 @@ class Run(Table, table=True):
 class Task(Table, table=True):
     """A measurement that somebody asked for, from then until it is made or given up: what pages show of the queue."""
 
-    __table_args__ = (
-        CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
-    )
+    __table_args__ = (CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),)
 
     id: str = Field(default_factory=new_id, primary_key=True)
     job: Any = _json()  # what is to be measured, and for which claims; kb never reads it

@@ -82,22 +82,34 @@ def prepare_upgrade(connection: Connection) -> None:
 
 # By SQLSTATE, or its class: https://www.postgresql.org/docs/current/errcodes-appendix.html. True: it may pass.
 MEANINGS: dict[str, tuple[str, bool]] = {
-    "53100": ("the disk of the server that keeps {place} is full; nothing was changed. Make room and do it again", True),
+    "53100": (
+        "the disk of the server that keeps {place} is full; nothing was changed. Make room and do it again",
+        True,
+    ),
     "53300": ("{place} has too many connections: close some, or raise its limit, and do it again", True),
     "53": ("the server that keeps {place} has run out of means: {said}", True),
-    "55P03": ("{place} is busy: another process has been writing for {patience} s; nothing was changed. Do it again", True),
+    "55P03": (
+        "{place} is busy: another process has been writing for {patience} s; nothing was changed. Do it again",
+        True,
+    ),
     "57014": ("{place} took too long over one question, and was stopped; nothing was changed. Do it again", True),
     "54": ("{place}: {said}. PostgreSQL keeps names and titles of up to 2,600 bytes", False),
     "57P04": ("{place} is gone: somebody has dropped the database", False),
     "57": ("the server that keeps {place} is stopping or starting; do it again when it is up", True),
-    "25P03": ("{place} was kept waiting too long in the middle of a transaction; nothing was changed. Do it again", True),
+    "25P03": (
+        "{place} was kept waiting too long in the middle of a transaction; nothing was changed. Do it again",
+        True,
+    ),
     "08": ("the connection to {place} was lost; do it again when the server is up", True),
     "40": ("{place} was changed by another process at the same time; nothing was changed here. Do it again", True),
     "58": ("the disk of the server that keeps {place} refused: {said}", True),
     "25006": ("{place} is read-only for this connection: it, its role or its server takes no writes", False),
     "42501": ("{place}: {said}. Its owner can GRANT the right, or connect as another role", False),
     "28": ("{place} does not let you in: {said}", False),
-    "3D000": ("there is no database at {place}: `createdb NAME` makes one, `stillholds init` makes it a library", False),
+    "3D000": (
+        "there is no database at {place}: `createdb NAME` makes one, `stillholds init` makes it a library",
+        False,
+    ),
     "XX": ("{place} is damaged: restore it from a copy ({said})", False),
 }
 # A connection that is not even made has no SQLSTATE, only words.

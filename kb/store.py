@@ -130,7 +130,9 @@ def _refusal(error: Exception, location: Location) -> StoreError:
         said, (text, passing) = postgres.said(error), postgres.meaning(error)
     else:
         said = str(getattr(error, "orig", error))
-        text, passing = next((meaning for words, meaning in MEANINGS.items() if words in said), ("{place}: {said}", False))
+        text, passing = next(
+            (meaning for words, meaning in MEANINGS.items() if words in said), ("{place}: {said}", False)
+        )
     return StoreError(text.format(place=location, said=said, patience=PATIENCE_MS // 1000), passing=passing)
 
 
@@ -142,7 +144,10 @@ MEANINGS = {
     "unable to open": ("{place} cannot be opened: is its folder there, and may you write in it?", False),
     "disk is full": ("the disk that holds {place} is full; nothing was changed. Make room and do it again", True),
     "disk I/O error": ("the disk that holds {place} refused to write; nothing was changed. Is it full?", True),
-    "locked": ("{place} is busy: another process has been writing for {patience} s; nothing was changed. Do it again", True),
+    "locked": (
+        "{place} is busy: another process has been writing for {patience} s; nothing was changed. Do it again",
+        True,
+    ),
     "QueuePool limit": ("{place} is busy: this process has used up its connections. Do it again", True),
     "not a database": ("{place} is no SQLite file", False),
     "malformed": ("{place} is damaged: restore it from a copy", False),

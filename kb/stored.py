@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Dialect, Text, cast, func, inspect, select, type_coerce
-from sqlalchemy.types import NullType, TypeDecorator
+from sqlalchemy.types import NullType
 from sqlmodel import Session
 
 from kb.models import Table
-from kb.types import UtcDateTime
+from kb.types import Float32Vector, Json, UtcDateTime
 
 Row = TypeVar("Row", bound=Table)
 
@@ -59,9 +59,13 @@ def _way(column: ColumnElement[Any], dialect: Dialect) -> _Way:
     if isinstance(column.type, UtcDateTime):
         # As text: the driver fails at a time that Python does not know, and all rows with it.
         return _Way(cast(func.timezone("UTC", column), Text), _time, _time_text)
-    if isinstance(column.type, TypeDecorator):
+    if isinstance(column.type, Json | Float32Vector):
         kind = column.type
-        return _Way(raw, lambda value: kind.process_result_value(value, dialect), lambda value: kind.process_bind_param(value, dialect))
+        return _Way(
+            raw,
+            lambda value: kind.process_result_value(value, dialect),
+            lambda value: kind.process_bind_param(value, dialect),
+        )
     return _Way(raw, _same, _same)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from stillholds.commands import experiments, pages
+from stillholds.commands import experiments, pages, work
 from stillholds.commands.common import ExitCode
 
 EPILOG = (
@@ -42,6 +42,9 @@ app.command()(experiments.measure)
 app.command()(experiments.certify)
 app.command()(pages.audit)
 app.command("app")(pages.serve)
+app.command()(work.worker)
+app.command()(work.queue)
+app.command()(work.cancel)
 
 
 @contextmanager

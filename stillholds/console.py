@@ -18,6 +18,7 @@ from claims.contract import Contract
 from claims.judge import Judged
 from claims.overview import Record, Row, RunLine
 from claims.runs import Begun, Job, expected_cpu_seconds
+from claims.tasks import Queue
 from claims.verification import Outcome
 from kb.importer import Report
 from kb.read import Counts, Linked, View
@@ -263,6 +264,31 @@ def audit(found: Audit) -> None:
         f"{said}: {'all agree' if not found.problems else f'{len(found.problems)} do not agree, the first stands first'}."
     )
     out().print(f"head {found.head}", style="bright_black")
+
+
+def queue(found: Queue) -> None:
+    """What waits, what is under way, what ended last; and who makes it."""
+    table = _table("task", "state", "what", "for", "why", "")
+    for one in found.tasks:
+        run = f"run {one.number}" + (f", attempt {one.attempt}" if one.attempt and one.attempt > 1 else "")
+        going = f"{run}: {one.done} of {one.total}" if one.state == "running" and one.number else one.reason
+        table.add_row(
+            one.id,
+            "cancelling" if one.is_cancelled and one.state == "running" else one.state,
+            f"{one.verifier} on {one.subject} ({one.profile})",
+            ", ".join(one.claims),
+            f"{one.cause}, {one.asked_by}",
+            going,
+        )
+    out().print(
+        table if found.tasks else "Nothing was asked for yet: `stillholds verify CLAIM`, or `stillholds schedule on`."
+    )
+    for worker in found.workers:
+        lives = "" if worker.is_living else ": gone; what it had begun is made again"
+        slots = f"{worker.slots} slot{'' if worker.slots == 1 else 's'}"
+        out().print(f"worker {worker.id}, {slots}, since {worker.started_at:%Y-%m-%d %H:%M} UTC{lives}")
+    if not found.workers:
+        out().print("No worker: `stillholds app` brings one along, `stillholds worker` is one.")
 
 
 # --- verifiers -------------------------------------------------------------------------------------------------------

@@ -79,3 +79,13 @@ def _one_of(name: str, allowed: Sequence[str], what: str) -> str:
     near = difflib.get_close_matches(name, allowed, n=1)
     hint = f"did you mean {near[0].lower()}?" if near else f"there is: {', '.join(allowed).lower()}"
     raise typer.BadParameter(f"no {what} is called {name.lower()!r}; {hint}")
+
+
+def me() -> str:
+    """Who asks: the name of the user whose process this is."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (OSError, KeyError):  # no name, no table of users
+        return "somebody"

@@ -221,8 +221,8 @@ class Silent:
         self.heard += outcomes
 
 
-def means(folder: Path) -> verification.Means:
-    return verification.Means(clock=lambda: NOW, processes=1, cache=str(folder / "cache"))
+def means(folder: Path) -> runs.Means:
+    return runs.Means(clock=lambda: NOW, processes=1, cache=str(folder / "cache"))
 
 
 def request(folder: Path, **changes: Any) -> Request:

@@ -39,9 +39,9 @@ def main() -> None:
     out, sys.stdout = sys.stdout, sys.stderr  # a print in an experiment must not spoil the answer
     if sys.argv[1:] == ["--serve"]:
         _serve(out)
-    line = sys.stdin.readline()
+    request = _asked(sys.stdin.readline(), out)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    if not _answer(line, out):
+    if request is None or not _answer(request, out):
         raise SystemExit(1)
 
 
@@ -49,16 +49,21 @@ def _serve(out: TextIO) -> NoReturn:
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_hear, args=(asked,), daemon=True).start()
     while True:
-        _answer(asked.get(), out)
+        if request := _asked(asked.get(), out):
+            _answer(request, out)
 
 
-def _answer(line: str, out: TextIO) -> bool:
-    """Whether the request in LINE gave a measurement."""
+def _asked(line: str, out: TextIO) -> Request | None:
+    """The request in LINE; where there is none, that is answered."""
     try:
-        request = Request.model_validate_json(line)
+        return Request.model_validate_json(line)
     except ValidationError as error:
         _send(out, Failure(reason=_no_request(line, error)))
-        return False
+        return None
+
+
+def _answer(request: Request, out: TextIO) -> bool:
+    """Whether REQUEST gave a measurement."""
     limit_memory(request.memory_mb)
     try:
         _send(out, Finished(measurement=run(request, lambda event: _send(out, event))))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from claims.verification import Means
+    from claims.runs import Means
     from kb.embedding import Embedder
     from kb.location import Location
     from kb.store import Store
@@ -98,7 +98,7 @@ def means_for(processes: int | None) -> "Means":
     """What a run may use of this machine."""
     import os
 
-    from claims.verification import Means
+    from claims.runs import Means
     from claims.worker import cache_folder
 
     return Means(clock=now, processes=processes or os.cpu_count() or 1, cache=str(cache_folder()))

@@ -1,5 +1,6 @@
 """Experiments: what there is, and running them."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,10 @@ def verify(
             metavar="VERDICTS", help="End with code 3 if one of these comes out, e.g. refuted,void.", show_default=False
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write what came out as JUnit XML.", show_default=False),
+    ] = None,
     profile: ProfileOption = "standard",
     processes: ProcessesOption = None,
     store: StoreOption = None,
@@ -57,7 +62,7 @@ def verify(
 ) -> None:
     """Test claims: run their experiments with fresh units and write what comes out into the ledger."""
     from claims import runs, verification
-    from stillholds import console, options, present
+    from stillholds import console, junit, options, present, workers
 
     if bool(named) == every:
         raise typer.BadParameter("name the claims to verify, or say --all", param_hint="CLAIM...")
@@ -65,9 +70,13 @@ def verify(
     opened = open_store(store)
     runs.bury(opened, now())
     jobs = verification.plan(opened, None if every else named, options.profile(profile), now())
+    jobs = [job.model_copy(update={"processes": processes}) for job in jobs]
     means = means_for(processes)
     with console.watching(jobs, means.processes) as watcher:
-        outcomes = verification.verify(opened, jobs, means, watcher)
+        ids = workers.ask(opened, jobs, "asked for on the command line", options.me())
+        outcomes = verification.follow(opened, ids, watcher, workers.Borrowed(opened, processes), now)
+    if report is not None:
+        junit.of_outcomes(report, outcomes, gate)
     said = [present.outcome(outcome) for outcome in outcomes]
     alone = not every and named is not None and len(set(named)) == 1 and len(said) == 1
     answer(said[0] if alone else said, as_json, lambda _: console.outcomes(outcomes))

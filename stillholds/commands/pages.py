@@ -1,5 +1,6 @@
 """A library and its pages: made, filled, searched, read, served."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +43,7 @@ def up(
 ) -> None:
     """Make or upgrade the library, import PATHS, and verify what is due; then `stillholds app` serves it."""
     from claims import library, runs, verification
-    from stillholds import console
+    from stillholds import console, options, workers
 
     opened = library.create(location_of(store), now())
     runs.bury(opened, now())
@@ -54,9 +55,9 @@ def up(
     if not jobs:
         console.notes().print("Every claim that can be tested is fresh; nothing to run.")
         return
-    means = means_for(processes)
-    with console.watching(jobs, means.processes) as watcher:
-        outcomes = verification.verify(opened, jobs, means, watcher)
+    with console.watching(jobs, means_for(processes).processes) as watcher:
+        ids = workers.ask(opened, jobs, "due", options.me())
+        outcomes = verification.follow(opened, ids, watcher, workers.Borrowed(opened, processes), now)
     console.outcomes(outcomes)
 
 
@@ -167,9 +168,12 @@ def serve(
     read_only: Annotated[bool, typer.Option("--read-only", help="Show everything, change nothing.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Serve the library to a browser on this machine (127.0.0.1)."""
+    """Serve the library to a browser on this machine (127.0.0.1), with a worker beside it unless it is read-only."""
     from stillholds import serve as server
+    from stillholds import workers
 
     opened = open_store(store, read_only=read_only)
     bury(opened)
-    raise typer.Exit(server.run(opened.location, port, read_only=read_only))
+    with nullcontext() if read_only else workers.kept(opened.location):
+        code = server.run(opened.location, port, read_only=read_only)
+    raise typer.Exit(code)

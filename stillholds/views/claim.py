@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from claims import background, overview, runs
+from claims import overview, runs, tasks
 from claims.contract import Contract
 from claims.overview import Going, Record, RunLine, of_part
 from claims.regime import count
 from claims.standing import SubjectReading
 from kb import read
 from kb.read import View
+from stillholds import options, workers
 from stillholds.views import charts, cite, frame, instrument, marks, prose, run
 from stillholds.views.lists import mark_of_run
 from stillholds.words import (
@@ -26,8 +27,6 @@ from stillholds.words import (
     sentence,
     with_interval,
 )
-
-PATIENCE = 20  # seconds between the button and the first sign of the run
 
 
 def page() -> None:
@@ -235,19 +234,18 @@ def _actions(view: View, record: Record) -> None:
     verifier = instrument.verifier_of(record.history.contract) if record.history.contract else None
     if verifier is None:
         return
-    if record.going is not None or _starting(view):
+    if record.going is not None:
         _live(view.card.id)
         return
     again, save = st.columns(2)
     word = "Run again" if record.runs else "Run it now"
+    with frame.store().reading() as session:
+        jobs = runs.jobs_for(session, [view.card.id], "standard")
     if again.button(word, type="primary", width="stretch", disabled=frame.is_read_only()):
-        background.start(frame.store().location, view.card.id)
-        st.session_state[f"asked-{view.card.id}"] = (frame.now(), record.runs[0].run if record.runs else None)
+        workers.ask(frame.store(), jobs, "asked for in the app", options.me())
         st.rerun()
     if save.button("Cite", width="stretch", disabled=not record.runs):
         cite.dialog(view, record)
-    with frame.store().reading() as session:
-        jobs = runs.jobs_for(session, [view.card.id], "standard")
     spent = sum(map(runs.expected_cpu_seconds, jobs))
     cost = f"{sum(map(runs.units_drawn, jobs))} fresh units, about {seconds(spent / 2)} on two cores."
     frame.html(
@@ -255,47 +253,47 @@ def _actions(view: View, record: Record) -> None:
     )
 
 
-def _starting(view: View) -> bool:
-    """Whether the button was pressed and no run has shown itself yet."""
-    asked = st.session_state.get(f"asked-{view.card.id}")
-    return asked is not None and (frame.now() - asked[0]).total_seconds() < PATIENCE
-
-
 @st.fragment(run_every=1)
 def _live(claim_id: str) -> None:
-    """The run under way, second by second; it goes on when nobody looks."""
+    """The run under way or in the queue, second by second; it goes on when nobody looks."""
     with frame.store().reading() as session:
-        record = overview.record(session, claim_id, frame.now())
-    asked = st.session_state.get(f"asked-{claim_id}")
-    newest = record.runs[0].run if record.runs else None
-    if record.going is not None:
-        _progress(record.going)
-        if asked and newest != asked[1]:
-            st.session_state.pop(f"asked-{claim_id}")
-    elif asked and newest == asked[1] and (frame.now() - asked[0]).total_seconds() < PATIENCE:
-        st.progress(0.0, "Starting …")
-    else:
-        st.session_state.pop(f"asked-{claim_id}", None)
+        going = overview.going(session, claim_id, frame.now())
+    if going is None:
         st.rerun(scope="app")
+    if going.is_queued:
+        _queued(going)
+    else:
+        _progress(going)
+    if going.task is not None:
+        _cancel(going, going.task)
+
+
+def _queued(going: Going) -> None:
+    wait = f"Waiting, {going.before} before it" if going.before else "Starting …"
+    st.progress(0.0, wait if going.has_worker else "Waiting for a worker")
+    if not going.has_worker:
+        said = "No worker lives at the moment. The app starts one again by itself; `stillholds worker` is another."
+        frame.html(f"<p class='sh-small sh-soft'>{said}</p>")
 
 
 def _progress(going: Going) -> None:
-    spent = (frame.now() - going.started_at).total_seconds()
+    spent = (frame.now() - going.started_at).total_seconds() if going.started_at else 0.0
     left = (
         f", about {seconds(spent / going.done * (going.total - going.done))} left"
         if going.done
         else ", the first ones take a while"
     )
     st.progress(going.done / going.total, f"{going.done} of {going.total} done{left}")
+    again = f", attempt {going.attempt} at the same units," if going.attempt > 1 else ""
     frame.html(
-        f"<p class='sh-small sh-soft'>Run {going.number} started {going.started_at:%H:%M} UTC. It goes on if you close this tab.</p>"
+        f"<p class='sh-small sh-soft'>Run {going.number}{again} started {going.started_at:%H:%M} UTC. It goes on if you close this tab.</p>"
     )
-    if st.button(
-        "Cancelling …" if going.cancel else "Cancel the run",
-        width="stretch",
-        disabled=going.cancel or frame.is_read_only(),
-    ):
-        runs.cancel(frame.store(), going.run)
+
+
+def _cancel(going: Going, task: str) -> None:
+    word = "Cancelling …" if going.cancel else "Cancel the run"
+    if st.button(word, width="stretch", disabled=going.cancel or frame.is_read_only()):
+        tasks.cancel(frame.store(), task, frame.now())
 
 
 def _contract(contract: Contract, record: Record) -> None:

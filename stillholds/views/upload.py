@@ -21,7 +21,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from claims import measuring
 from claims.contract import Contract
 from claims.runs import Begun, Job
-from claims.verification import Means, Outcome
+from claims.runs import Means
+from claims.verification import Outcome
 from claims.worker import cache_folder
 from stillholds import logs, present
 from stillholds.views import charts, frame, marks, numbers, plane

@@ -54,6 +54,7 @@ def upgrade() -> None:
         run.create_index(op.f('ix_run_task_id'), ['task_id'])
     with op.batch_alter_table('run') as run:
         run.alter_column('attempt', server_default=None)
+    op.execute('DELETE FROM claim_state')  # a cache of folds that have changed: made again when the library is opened next
     with op.batch_alter_table('claim_state') as state:
         state.add_column(sa.Column('verifier_code', sa.String(), nullable=True))
         state.add_column(sa.Column('environment', sa.String(), nullable=True))
@@ -61,6 +62,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute('DELETE FROM claim_state')
     with op.batch_alter_table('claim_state') as state:
         state.drop_column('waiting')
         state.drop_column('environment')

@@ -1,0 +1,190 @@
+"""The durable queue, by DBOS on the library's own database: the only module that knows it.
+
+A workflow is named after its task and does one thing: carry it out. DBOS remembers what is queued and who has begun
+it, hands it to one worker, and wakes the schedule; what came of a task stands in our own tables and in the ledger, so
+that losing the queue's tables costs nothing: what is not made is found and queued again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlmodel import Session
+
+from claims import tasks
+from claims.errors import Stopping
+from claims.runs import Means
+from claims.scratch import sweep_scratch
+from claims.service import VERSION, Service, alone, dead, dismiss, enlist, living
+from kb.errors import StoreError
+from kb.store import Store
+
+QUEUE, CARRY_OUT, TICK = "runs", "carry out", "tick"
+AHEAD = 2  # tasks that are handed over before a slot is free, so that no slot waits for the queue
+PATIENCE = 0.5  # seconds between two looks at the queue, and at what became of other workers
+HEARTBEAT = 10.0
+LIVING = ("ENQUEUED", "PENDING", "DELAYED")
+
+LOG = logging.getLogger(__name__)
+Tick = Callable[[datetime], None]
+
+
+class Asker:
+    """Queues tasks from a process that runs none: the app, the command line."""
+
+    def __init__(self, store: Store) -> None:
+        self._client = _client(_engine(store))
+
+    def __call__(self, session: Session, task_id: str) -> None:
+        """Queue a task inside the transaction that writes it down. Before the first worker there is no queue: it finds
+        what was asked for.
+        """
+        if _has_queue(session):
+            self._client.enqueue_in_transaction(session, _named(task_id), task_id)
+
+
+def serve(store: Store, service: Service, means: Means, tick: Tick, *, until_idle: bool) -> None:
+    """Carry out tasks until SERVICE is stopped, or, with UNTIL_IDLE, until there is none.
+
+    Raises:
+        WorkerRuns: when a library in a file has a worker already.
+        StoreError: when the library cannot be used.
+    """
+    with alone(store):
+        sweep_scratch()
+        _launch(store, service, means, tick)
+        try:
+            _look_after(store, service, means, until_idle=until_idle)
+        finally:
+            service.stop()
+            DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=30)
+            tasks.give_back(store, [service.name], means.clock())
+            dismiss(store, service.name)
+
+
+def _launch(store: Store, service: Service, means: Means, tick: Tick) -> None:
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    config: DBOSConfig = {
+        "name": "stillholds",
+        "system_database_engine": _engine(store),
+        "executor_id": service.name,  # of its own: whoever takes another's name begins its runs again
+        "application_version": VERSION,  # pinned: by default it is a digest of the code, and old tasks would wait for ever
+        "serializer": DBOSPortableJSONSerializer(),  # not pickle: whoever can write the tables could run code
+        "log_level": "ERROR",
+        "use_listen_notify": False,
+        "scheduler_polling_interval_sec": 5.0,
+    }
+    DBOS(config=config)
+
+    @DBOS.workflow(name=CARRY_OUT)
+    def carry_out(task_id: str) -> None:
+        DBOS.run_step({"name": CARRY_OUT}, _carried_out, store, task_id, means, service)
+
+    @DBOS.workflow(name=TICK)
+    def ticked(_scheduled: Any, _context: Any) -> None:
+        DBOS.run_step({"name": TICK}, tick, means.clock())
+
+    DBOS.launch()
+    DBOS.register_queue(QUEUE, worker_concurrency=service.slots + AHEAD, polling_interval_sec=PATIENCE)
+    if DBOS.get_schedule(TICK) is None:
+        DBOS.create_schedule(schedule_name=TICK, workflow_fn=ticked, schedule="* * * * *")
+
+
+def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> None:
+    try:
+        tasks.carry_out(store, task_id, means, service)
+    except Stopping:
+        return  # it waits for the next worker
+    except Exception as error:  # a task must end in words, not come back for ever
+        LOG.exception("task %s", task_id)
+        tasks.give_up(store, task_id, f"{type(error).__name__}: {error}", means.clock())
+
+
+def _look_after(store: Store, service: Service, means: Means, *, until_idle: bool) -> None:
+    """Say that this worker lives, take over from those that do not, and queue again what no queue knows."""
+    client = _client(_engine(store))
+    heard, quiet = float("-inf"), 0
+    while not service.is_stopping():
+        try:
+            if time.monotonic() - heard >= HEARTBEAT:
+                enlist(store, service, means.clock())
+                heard = time.monotonic()
+            left = _queue_again(store, client, means.clock())
+        except StoreError as error:
+            if not error.passing:
+                raise
+            left = 1
+        quiet = 0 if left else quiet + 1
+        if until_idle and quiet > 1:
+            return
+        service.wait(PATIENCE)
+
+
+def _queue_again(store: Store, client: DBOSClient, now: datetime) -> int:
+    """Queue what no living worker has and no queue knows; return how many tasks there are still to make."""
+    with store.reading() as session:
+        gone, here = dead(session, now), {worker.id for worker in living(session, now)}
+        waiting = tasks.waiting(session)
+    if gone:
+        tasks.give_back(store, gone, now)
+        for name in gone:
+            dismiss(store, name)
+    if not waiting:
+        return 0
+    known = client.list_workflows(name=CARRY_OUT, status=list(LIVING), load_input=False, load_output=False)
+    orphans = [one.workflow_id for one in known if one.status == "PENDING" and one.executor_id not in here]
+    if orphans:
+        client.resume_workflows(orphans, queue_name=QUEUE)
+    queued = {_task_of(one.workflow_id) for one in known}
+    for task_id in waiting:
+        if task_id not in queued:
+            past = client.list_workflows(workflow_id_prefix=task_id, load_input=False, load_output=False)
+            client.enqueue(_named(task_id, len(past)), task_id)
+    return len(waiting)
+
+
+def _named(task_id: str, before: int = 0) -> Any:
+    """How the workflow of a task is queued; one that has BEFORE behind it has another name."""
+    name = f"{task_id}.{before}" if before else task_id
+    return {"queue_name": QUEUE, "workflow_name": CARRY_OUT, "workflow_id": name, "app_version": VERSION}
+
+
+def _task_of(workflow_id: str) -> str:
+    return workflow_id.partition(".")[0]
+
+
+def _has_queue(session: Session) -> bool:
+    is_shared = session.get_bind().dialect.name == "postgresql"  # there DBOS has a schema of its own
+    return inspect(session.connection()).has_table("workflow_status", schema="dbos" if is_shared else None)
+
+
+def _client(engine: Engine) -> DBOSClient:
+    return DBOSClient(
+        system_database_engine=engine,
+        serializer=DBOSPortableJSONSerializer(),
+        application_name="stillholds",
+        lazy=True,
+        retry_connection_errors=False,
+    )
+
+
+def _engine(store: Store) -> Engine:
+    """A way of its own into the library's database: DBOS begins transactions as it likes, and has no need of a disk
+    that is waited for, because losing what it wrote last costs a task that is found again.
+    """
+    if store.location.path is None:
+        return create_engine(store.location.url, pool_pre_ping=True)
+    engine = create_engine(f"sqlite:///{store.location.path}", pool_pre_ping=False)
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _record: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    return engine
