@@ -18,7 +18,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from claims.schedule import DAY, Candidate, Event, Look, Settings, Tested, after, next_due
+from claims.schedule import DAY, Candidate, Event, Look, Settings, Watched, after, next_due
 from verifiers.stats import lai_radius
 
 CLAIMS, DAYS, WARM_UP = 300, 4 * 365, 180
@@ -195,7 +195,7 @@ def daily(claims: Iterable[Claim], every: int) -> float:
 
 
 def _candidate(number: int, claim: Claim) -> Candidate:
-    tested = Tested(id=str(number), slug=str(number), shelf_life_days=claim.truth.shelf_life, since=time(0))
+    tested = Watched(id=str(number), slug=str(number), shelf_life_days=claim.truth.shelf_life, since=time(0))
     return Candidate(key=str(number), claims=(tested,), cost_cpu_seconds=claim.truth.cost)
 
 
@@ -262,9 +262,12 @@ def figures(claims: Sequence[Told]) -> Figures:
         weeks = sorted(one for claim in claims for one in claim.delays[kind])
         found[f"{kind}: median weeks"] = quantile(weeks, 0.5)
         found[f"{kind}: 90 % weeks"] = quantile(weeks, 0.9)
+        found[f"{kind}: % in 13 weeks"] = 100 * sum(one <= 13 for one in weeks) / max(len(weeks), 1)
     days = len(claims) * (DAYS - WARM_UP)
-    found["wrong, % of the time"] = 100 * sum(claim.wrong for claim in claims) / days
-    found["right, % of the time"] = 100 * sum(claim.right for claim in claims) / days
+    wrong, right = sum(claim.wrong for claim in claims), sum(claim.right for claim in claims)
+    found["wrong, % of the time"] = 100 * wrong / days
+    found["right, % of the time"] = 100 * right / days
+    found["wrong, % of decided"] = 100 * wrong / max(wrong + right, 1)
     return found
 
 

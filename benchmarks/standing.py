@@ -5,8 +5,8 @@ database), with the truth on every border, inside every region, with skewed unit
 and effects that really change. A history counts as a false HOLDS if it ever stood so where that is wrong; on a border
 neither word is right. Beside it stands what the plain 95 % interval over all units so far, read every week, makes of the same units.
 
-An effect that changed leaves the old word standing for a while: that is late, and counted in weeks. It is false when a
-history says it again.
+An effect that changed leaves the old word standing for a while. That is late, and counted in weeks, as long as the word
+is right for the effect's average over the units of the sample; it is false where it is right for neither.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from claims.contract import Contract
 from claims.goals import Effort, shape
+from claims.judge import Word
 from claims.simulation import Simulated, may_be_refuted, may_hold, places
 from claims.standing import Fold, PastRun
 from verifiers import stats
@@ -34,12 +35,13 @@ from verifiers.measurement import Statistic
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Words = dict[str, Flags]  # by the week
 
 SUBJECT = "lab:story"
 UNITS = 8  # a run, and at the first look
 BORDERS = {"HOLDS": 1.0, "REFUTED": 0.5}  # above the first HOLDS, below the second REFUTED
 HALF_A_YEAR = 26
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 5, tzinfo=UTC)
 SEED = 20261121
 AT_ONCE = 25  # histories that one process is given
 MOST = 0.05
@@ -202,39 +204,47 @@ class History(NamedTuple):
 
 def read(case: Case, weeks: int, seed: tuple[int, int], numbers: Sequence[int]) -> list[History]:
     """The histories of those NUMBERS; each has a stream of chance of its own, whoever reads it."""
-    return [_read(case, weeks, np.random.default_rng((*seed, number))) for number in numbers]
+    truths = np.array([case.truth_in(week) for week in range(weeks)])
+    ours, naive = right(case, truths, case.version_every), right(case, truths, 0)
+    return [_read(case, truths, ours, naive, np.random.default_rng((*seed, number))) for number in numbers]
 
 
-def _read(case: Case, weeks: int, chance: np.random.Generator) -> History:
-    units = drawn(case, weeks, chance)
-    void = chance.random(weeks) < case.void
+def _read(
+    case: Case, truths: Numbers, right_of_ours: Words, right_of_naive: Words, chance: np.random.Generator
+) -> History:
+    units = drawn(case, truths, chance)
+    void = chance.random(len(truths)) < case.void
     given_up = _given_up(case, units)
-    words, changed = folded(case, units, void, given_up)
-    right = {
-        "HOLDS": np.array([may_hold(case.contract, [case.truth_in(week)]) for week in (0, weeks)]),
-        "REFUTED": np.array([may_be_refuted(case.contract, [case.truth_in(week)]) for week in (0, weeks)]),
-    }
-    turns = weeks if case.turns is None else case.turns
-    may = {word: np.where(np.arange(weeks) < turns, ends[0], ends[1]) for word, ends in right.items()}
+    said, changed = folded(case, units, void, given_up)
+    ours = {word: np.array([one == word for one in said]) for word in right_of_ours}
     naive = plain(case.contract, units, ~(void | given_up))
-    ours = {word: np.array([said == word for said in words]) for word in may}
-    theirs = {word: naive[word] for word in may}
+    turns = len(truths) if case.turns is None else case.turns
     return History(
-        false={word: is_false(ours[word], may[word]) for word in may},
-        naive_false={word: is_false(theirs[word], may[word]) for word in may},
-        last=words[-1],
+        false={word: bool((ours[word] & ~right).any()) for word, right in right_of_ours.items()},
+        naive_false={word: bool((naive[word] & ~right).any()) for word, right in right_of_naive.items()},
+        last=said[-1],
         false_change=changed is not None and changed < turns,
-        weeks={} if case.turns is None else _weeks(case.turns, ours, theirs, changed),
+        weeks={} if case.turns is None else _weeks(case, ours, naive, changed),
     )
 
 
-def drawn(case: Case, weeks: int, chance: np.random.Generator) -> Numbers:
+def right(case: Case, truths: Numbers, version_every: int) -> Words:
+    """In which weeks a word is no error: where the effect has it now, or had it on average over the sample's units."""
+    begun = [week // version_every * version_every if version_every else 0 for week in range(len(truths))]
+    average = [float(truths[start : week + 1].mean()) for week, start in enumerate(begun)]
+    words = {"HOLDS": may_hold, "REFUTED": may_be_refuted}
+    return {
+        word: np.array([any(may(case.contract, [one]) for one in both) for both in zip(truths, average, strict=True)])
+        for word, may in words.items()
+    }
+
+
+def drawn(case: Case, truths: Numbers, chance: np.random.Generator) -> Numbers:
     """Weeks × units of a run; the largest may have no value (NaN)."""
-    around = shaped(case.skew, case.contract.statistic, weeks * UNITS, chance)
+    around = shaped(case.skew, case.contract.statistic, len(truths) * UNITS, chance)
     if case.lost_units:
         around = np.where(around > _largest(case.lost_units), np.nan, around)
-    truths = np.array([case.truth_in(week) for week in range(weeks)])
-    return truths[:, None] + case.sd * around.reshape(weeks, UNITS)
+    return truths[:, None] + case.sd * around.reshape(-1, UNITS)
 
 
 def shaped(skew: float, statistic: Statistic, count: int, chance: np.random.Generator) -> Numbers:
@@ -271,63 +281,60 @@ def folded(case: Case, units: Numbers, void: Flags, given_up: Flags) -> tuple[li
     fold = Fold()
     fold.begin(case.contract)
     subject, words, changed = fold.subject(SUBJECT), [], None
-    for week, values in enumerate(units.tolist()):
-        fold.take(past_run(case, week, values, is_void=bool(void[week]), is_lost=bool(given_up[week])))
+    known = units.astype(object)
+    known[np.isnan(units) | given_up[:, None]] = None
+    for week, values in enumerate(known.tolist()):
+        fold.take(past_run(case, week, values, "ERROR" if given_up[week] else "VOID" if void[week] else "INCONCLUSIVE"))
         words.append(subject.reading.word)  # what the standing says of one subject inside the regime
         if changed is None and case.version_every and subject.changed:
             changed = week
     return words, changed
 
 
-def past_run(case: Case, week: int, values: Sequence[float], *, is_void: bool, is_lost: bool) -> PastRun:
+def past_run(case: Case, week: int, units: Sequence[float | None], word: Word) -> PastRun:
     """The run of a week as the ledger would tell it."""
-    known = tuple(None if is_lost or math.isnan(value) else value for value in values)
     return PastRun(
         run=str(week),
         number=week + 1,
-        at=START + timedelta(weeks=week),
+        at=_monday(week),
         subject=SUBJECT,
         profile="standard",
         verifier_code=case.version_in(week),
         certified=True,
-        word="ERROR" if is_lost else "VOID" if is_void else "INCONCLUSIVE",
+        word=word,
         tag=None,
-        units=known,
+        units=tuple(units),
         cap=(-12 * case.sd, 12 * case.sd + 2),
         noise_floor=0.0,
     )
 
 
-def is_false(said: Flags, may: Flags) -> bool:
-    """Whether a word was ever SAID where it MAY not be, but for one that goes on being said from when it was right."""
-    late = False
-    for now, right in zip(said.tolist(), may.tolist(), strict=True):
-        if now and not right and not late:
-            return True
-        late = now and (right or late)
-    return False
-
-
-def _weeks(turns: int, ours: Mapping[str, Flags], theirs: Mapping[str, Flags], changed: int | None) -> dict[str, float]:
+def _weeks(case: Case, ours: Words, naive: Words, changed: int | None) -> dict[str, float]:
     """Weeks from a change until it shows; the first run after it is week 1."""
+    turns = case.turns or 0
 
     def first(flags: Flags) -> float:
         return float(flags[turns:].argmax() + 1) if flags[turns:].any() else math.inf
 
-    found = {"refuted": first(ours["REFUTED"]), "naive_refuted": first(theirs["REFUTED"])}
-    if changed is None or changed >= turns:
+    found = {"refuted": first(ours["REFUTED"]), "naive_refuted": first(naive["REFUTED"])}
+    if case.version_every and (changed is None or changed >= turns):
         found["changed"] = math.inf if changed is None else changed - turns + 1.0
     if ours["HOLDS"][turns - 1]:
         found["holds_no_longer"] = first(~ours["HOLDS"])
-    if theirs["HOLDS"][turns - 1]:
-        found["naive_holds_no_longer"] = first(~theirs["HOLDS"])
+    if naive["HOLDS"][turns - 1]:
+        found["naive_holds_no_longer"] = first(~naive["HOLDS"])
     return found
+
+
+@cache
+def _monday(week: int) -> datetime:
+    return START + timedelta(weeks=week)
 
 
 # --- the naive re-test -----------------------------------------------------------------------------------------------
 
 
-def plain(contract: Contract, units: Numbers, used: Flags) -> dict[str, Flags]:
+def plain(contract: Contract, units: Numbers, used: Flags) -> Words:
     """Where the plain 95 % interval over all units so far lies after each week, whatever has no value left out."""
     interval = _plain_medians if contract.statistic == "median" else _plain_means
     return {region.upper(): flags for region, flags in places(contract, *interval(units, used)).items()}
@@ -459,11 +466,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _bounded(weeks: float | None, bound: float | None) -> str:
-    return f"{_week(weeks)} (at most {_week(bound)})"
-
-
-def _week(weeks: float | None) -> str:
-    return "never" if weeks is None else f"{weeks:g}"
+    said = "" if bound is None else f" (at most {bound:g})"
+    return "never" if weeks is None else f"{weeks:g}{said}"
 
 
 def _above(bounds: Mapping[str, float]) -> str:

@@ -3,6 +3,7 @@
 ClaimError
 ├── BadContract       a contract that cannot decide, with the field and what it takes
 ├── CannotCertify     a verifier that cannot be tried, or a trial that broke off
+├── CannotSay         a person's word that the ledger does not take: a reason is missing, or it does not fit what stands
 ├── NoContract        the claim is not testable as it stands
 ├── NoTask            nothing that was asked for is meant by that
 ├── Stopping          a worker is being stopped before it could begin
@@ -20,6 +21,10 @@ class BadContract(ClaimError):
 
 class CannotCertify(ClaimError):
     """No certificate can be made, whether granted or not."""
+
+
+class CannotSay(ClaimError):
+    """A person's word that the ledger does not take."""
 
 
 class NoContract(ClaimError):

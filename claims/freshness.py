@@ -10,6 +10,7 @@ from claims.contract import Contract
 from claims.standing import PastRun
 from verifiers.measurement import Value
 
+SKEW = timedelta(hours=1)  # by which clocks of machines that share a library may differ
 FreshWord = Literal["FRESH", "DUE", "STALE", "RETIRED"]
 
 
@@ -63,7 +64,7 @@ def freshness(over: datetime | None, shelf_life_days: int, now: datetime, waitin
     if over is None:
         return Freshness(word="DUE", reason="it was never tested under its present contract", turn=None)
     life = timedelta(days=shelf_life_days)
-    if now < over - life:
+    if now < over - life - SKEW:
         said = f"its newest run is dated {over - life:%Y-%m-%d %H:%M} UTC, which has not come yet: set this machine's clock right"
         return Freshness(word="DUE", reason=said, turn=None)
     if now < over and not waiting.because:

@@ -3,7 +3,7 @@ record.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime
@@ -12,13 +12,13 @@ from sqlmodel import Session, col, select
 from claims import ledger, service, tasks
 from claims.contract import Contract
 from claims.freshness import Freshness, Waiting, fresh_until, freshness
-from claims.history import History, contracts, history
+from claims.history import Decision, History, contracts, history
 from claims.judge import Tag, Verdict
-from claims.ledger import RunFailed, RunStarted, VerdictGiven
+from claims.ledger import Decided, RunFailed, RunStarted, VerdictGiven
 from claims.regime import differences
 from claims.runs import DIED, is_alive
 from claims.standing import Standing, standing
-from kb.models import Claim, ClaimState, Entity, Run, Task
+from kb.models import Claim, ClaimState, Entity, LedgerEntry, Run, Task
 from verifiers.measurement import Measurement, Value
 
 
@@ -35,6 +35,8 @@ class Row(Value):
     standing: Standing
     freshness: Freshness | None
     last_run_at: AwareDatetime | None
+    due_at: AwareDatetime | None = None  # when its shelf life ends or ended; None where nothing is to be tested
+    decision: Decision | None = None  # what a person says of it, where no run can
 
 
 class RunLine(Value):
@@ -112,7 +114,27 @@ def rows(session: Session, now: datetime) -> list[Row]:
         .join(Claim, col(Claim.id) == Entity.id)
         .outerjoin(ClaimState, col(ClaimState.claim_id) == Entity.id)
     )
-    return [_row(entity, claim, state, now) for entity, claim, state in session.exec(query.order_by(Entity.title))]
+    said = _decisions(session)
+    return [
+        _row(entity, claim, state, now).model_copy(update={"decision": said.get(entity.id)})
+        for entity, claim, state in session.exec(query.order_by(Entity.title))
+    ]
+
+
+def _decisions(session: Session) -> dict[str, Decision]:
+    """The newest decision on every claim that has one and no contract."""
+    query = (
+        select(LedgerEntry)
+        .join(Claim, col(Claim.id) == LedgerEntry.claim_id)
+        .where(LedgerEntry.kind == "decision", col(Claim.contract).is_(None))
+        .order_by(col(LedgerEntry.seq))
+    )
+    entries = [(row.claim_id, ledger.entry_of(row)) for row in session.exec(query)]
+    return {
+        claim_id: Decision(**entry.event.model_dump(exclude={"kind"}), at=entry.at)
+        for claim_id, entry in entries
+        if isinstance(entry.event, Decided)
+    }
 
 
 def row(session: Session, claim_id: str, now: datetime) -> Row:
@@ -136,7 +158,38 @@ def _row(entity: Entity, claim: Claim, state: ClaimState | None, now: datetime) 
         standing=Standing.model_validate(state.body) if state else _untested(claim),
         freshness=fresh,
         last_run_at=state.last_run_at if state else None,
+        due_at=due_at(fresh, int(written.get("shelf_life_days", 30)), entity.created_at),
     )
+
+
+def row_of(entity: Entity, claim: Claim, past: History, now: datetime) -> Row:
+    """One claim in one line by its record, which may be that of another time: NOW is the clock of then."""
+    contract = past.contract
+    over = fresh_until(contract, past.runs) if contract else None
+    fresh = freshness(over, contract.shelf_life_days, now, past.waiting) if contract else None
+    return Row(
+        id=entity.id,
+        slug=entity.slug,
+        title=entity.title,
+        short=entity.short,
+        date=claim.date_written,
+        verifier=contract.verifier if contract else None,
+        endpoint=contract.endpoint if contract else None,
+        standing=past.standing,
+        freshness=fresh,
+        last_run_at=past.runs[-1].at if past.runs else None,
+        due_at=due_at(fresh, contract.shelf_life_days, past.contract_since or entity.created_at) if contract else None,
+        decision=None if contract else past.decision,
+    )
+
+
+def due_at(fresh: Freshness | None, shelf_life_days: int, since: datetime) -> datetime | None:
+    """When a claim becomes due, or did; SINCE is when one that was never tested could have been."""
+    if fresh is None or fresh.word == "RETIRED":
+        return None
+    if fresh.turn is None:
+        return since
+    return fresh.turn - timedelta(days=shelf_life_days) if fresh.word == "STALE" else fresh.turn
 
 
 def fresh_of(state: ClaimState | None, shelf_life_days: int, now: datetime) -> Freshness:
@@ -153,10 +206,11 @@ def _untested(claim: Claim) -> Standing:
     return Standing(word="UNTESTED", reason="no contract says yet how it could be tested")
 
 
-def record(session: Session, claim_id: str, now: datetime) -> Record:
-    """One claim with its whole record."""
-    past = history(session, claim_id)
-    lines = tuple(reversed(_lines(session, past)))
+def record(session: Session, claim_id: str, now: datetime, as_of: datetime | None = None) -> Record:
+    """One claim with its whole record, as it stands, or stood at a date, by the clock of then."""
+    past = history(session, claim_id, as_of)
+    now = as_of or now
+    lines = tuple(reversed(_lines(session, past, then=as_of is not None)))
     current = {run.run for run in past.runs}
     newest = next((line for line in lines if line.run in current), None)
     over = fresh_until(past.contract, past.runs) if past.contract else None
@@ -165,29 +219,38 @@ def record(session: Session, claim_id: str, now: datetime) -> Record:
         freshness=freshness(over, past.contract.shelf_life_days, now, past.waiting) if past.contract else None,
         runs=lines,
         newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
-        going=going(session, claim_id, now),
+        going=None if as_of else going(session, claim_id, now),
     )
 
 
-def _lines(session: Session, past: History) -> list[RunLine]:
+def _lines(session: Session, past: History, *, then: bool) -> list[RunLine]:
     """Every run that was begun, with what came of it; a run whose process is gone is an ERROR even before that is
-    written down.
+    written down. THEN, what had not ended was under way.
     """
     ends = {entry.event.run: entry.event for entry in past.entries if isinstance(entry.event, VerdictGiven | RunFailed)}
     begun = [(entry.event, entry.at) for entry in past.entries if isinstance(entry.event, RunStarted)]
     known = contracts(past.entries)
-    return [_line(session, event, at, ends.get(event.run), known[event.contract_digest]) for event, at in begun]
+    return [
+        _line(
+            event,
+            at,
+            ends.get(event.run),
+            known[event.contract_digest],
+            lives=event.run in ends or then or _lives(session, event.run),
+        )
+        for event, at in begun
+    ]
 
 
 def _line(
-    session: Session, started: RunStarted, at: datetime, ended: VerdictGiven | RunFailed | None, contract: Contract
+    started: RunStarted, at: datetime, ended: VerdictGiven | RunFailed | None, contract: Contract, *, lives: bool
 ) -> RunLine:
     word, reason = "RUNNING", "under way"
     if isinstance(ended, VerdictGiven):
         word, reason = ended.verdict.word, ended.verdict.reason
     elif isinstance(ended, RunFailed):
         word, reason = "ERROR", ended.reason
-    elif not _lives(session, started.run):
+    elif not lives:
         word, reason = "ERROR", DIED
     given = ended if isinstance(ended, VerdictGiven) else None
     return RunLine(

@@ -48,6 +48,7 @@ class Job(Value):
     units: int  # of a standard run: the most that one of its claims asks for
     wall_seconds: float
     memory_mb: int
+    cpu_seconds: float | None = None  # None where no contract limits it
     number: int | None = None  # of a run that was given up, to be made again; else the next
     processes: int | None = None  # that share the work; never changes a result
 
@@ -95,6 +96,7 @@ def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> li
             units=max(contract.unit.per_run for _, contract in members),
             wall_seconds=min(contract.budget.wall_seconds for _, contract in members),
             memory_mb=min(contract.budget.memory_mb for _, contract in members),
+            cpu_seconds=min((said for _, one in members if (said := one.budget.cpu_seconds) is not None), default=None),
         )
         for (verifier, _, subject), members in shared.items()
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from claims.contract import Contract, Part
-from claims.judge import Reading, Tag, Units, Word, decided
+from claims.judge import Reading, Tag, Units, Word, decided, place
 from verifiers import stats
 from verifiers.measurement import Value
 
@@ -64,8 +64,8 @@ class Tally:
         """What a unit without a value may have been: each of the caps; one stands for both where none is missing."""
         return self.cap if self.missing else self.cap[:1]
 
-    def plus(self, units: Iterable[float | None], found: int = 0) -> "Tally":
-        """The tally with more units; so many that were missing were FOUND among them."""
+    def plus(self, units: Iterable[float | None], noise_floor: float = 0.0, found: int = 0) -> "Tally":
+        """The tally with more units, which may have a larger noise floor; so many that were missing were FOUND."""
         n, mean, squares, missing = self.n, self.mean, self.squares, self.missing - found
         ordered = list(self.ordered)
         low, high = self.cap
@@ -80,7 +80,8 @@ class Tally:
             squares += step * (value - mean)
             if self.by_median:
                 insort(ordered, value)
-        return Tally(self.cap, self.noise_floor, self.by_median, n, mean, squares, missing, tuple(ordered))
+        floor = max(self.noise_floor, noise_floor)
+        return Tally(self.cap, floor, self.by_median, n, mean, squares, missing, tuple(ordered))
 
     def filled(self, end: float) -> "Tally":
         """The tally with END, one of its caps, for every unit without a value."""
@@ -91,7 +92,7 @@ class Tally:
             self,
             n=n,
             mean=self.mean + step * self.missing / n if self.n else end,
-            squares=self.squares + step**2 * self.n * self.missing / n,
+            squares=self.squares + step * step * self.n * self.missing / n,
             missing=0,
             ordered=tuple(sorted((*self.ordered, *(end,) * self.missing))) if self.by_median else (),
         )
@@ -143,11 +144,8 @@ class Sample:
         given up. It is widened by the largest noise floor that any of its runs has said.
         """
         found = self._missing_of(number)
-        tallies = [tally.plus(one.units, found) for tally, one in zip(self.tallies, parts, strict=True)]
-        tallies = [
-            tally if one.noise_floor <= tally.noise_floor else replace(tally, noise_floor=one.noise_floor)
-            for tally, one in zip(tallies, parts, strict=True)
-        ]
+        both = zip(self.tallies, parts, strict=True)
+        tallies = [tally.plus(one.units, one.noise_floor, found) for tally, one in both]
         return self._read(tallies, number, self._lost_but(number), self.runs + 1)
 
     def without(self, number: int, units: int) -> "Sample":
@@ -167,10 +165,10 @@ class Sample:
         return self._read(tallies, number, self._lost_but(number), self.runs)
 
     def _missing_of(self, number: int) -> int:
-        return sum(missing for run, missing in self.lost if run == number)
+        return sum(missing for run, missing in self.lost if run == number) if self.lost else 0
 
     def _lost_but(self, number: int) -> tuple[tuple[int, int], ...]:
-        return tuple(one for one in self.lost if one[0] != number)
+        return tuple(one for one in self.lost if one[0] != number) if self.lost else ()
 
     def _read(self, tallies: Sequence[Tally], number: int, lost: tuple[tuple[int, int], ...], runs: int) -> "Sample":
         reading = read(self.at_level, tallies)
@@ -199,13 +197,11 @@ def read(contract: Contract, tallies: Sequence[Tally]) -> Reading:
     if drawn < first_look:
         return Reading(word="INCONCLUSIVE", reason=f"{drawn} units, and the first look needs {first_look}")
 
-    known: dict[tuple[float, Sequence[float]], list[stats.Interval]] = {}  # one part is asked for twice at one level
+    if len(tallies) == 1 and not tallies[0].missing and _has_spread(tallies[0]):
+        return place(contract, tallies[0].sequence(0.0, first_look, contract.level))  # the same, for nearly every look
 
     def intervals(level: float, ends: Sequence[float]) -> list[stats.Interval]:
-        if (level, ends) not in known:
-            found = [tally.sequence(end, first_look, level) for tally, end in zip(tallies, ends, strict=True)]
-            known[level, ends] = found
-        return known[level, ends]
+        return [tally.sequence(end, first_look, level) for tally, end in zip(tallies, ends, strict=True)]
 
     return decided(contract, tallies, intervals)
 
@@ -250,4 +246,4 @@ def quantities(contract: Contract) -> tuple[object, ...]:
 
 
 def _has_spread(tally: Tally) -> bool:
-    return all(map(tally.has_spread, tally.ends))
+    return all(map(tally.has_spread, tally.ends)) if tally.missing else tally.squares > 0

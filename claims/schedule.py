@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from croniter import croniter
 
 Cause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded", "verifier", "library"]
+ScheduledProfile = Literal["standard", "thorough"]  # a smoke run is no evidence
 State = Literal[
     "ready",
     "nothing due",
@@ -52,14 +53,14 @@ _DAY_MINUTES = 24 * 60
 
 
 class Settings(Value):
-    """When the schedule looks, and how much it may use. A smoke run is no evidence, so none is ever scheduled."""
+    """When the schedule looks, and how much it may use."""
 
     on: bool = False
     cron: str = "*/15 * * * *"
     timezone: str = "UTC"
     budget_cpu_minutes: Annotated[FiniteFloat, Field(ge=0)] = 60.0  # a day
     quiet: tuple[str, ...] = ()  # "22:00-07:00": nothing is started then; what is under way goes on to its end
-    profile: Literal["standard", "thorough"] = "standard"
+    profile: ScheduledProfile = "standard"
 
     @field_validator("cron")
     @classmethod
@@ -121,11 +122,15 @@ class Settings(Value):
                 return (ends + DAY if end <= minute else ends).astimezone(UTC)
         return None
 
+    def next_look(self, after: datetime) -> datetime:
+        """The first time after AFTER at which the schedule looks."""
+        return _named(self.cron, self.timezone, after)
+
     def next_start(self, after: datetime) -> datetime:
-        """The first time from AFTER on at which the schedule looks and nothing is quiet."""
-        at = _look(self.cron, self.timezone, after)
+        """The first look from AFTER on that no quiet hours forbid; one whose minute has just begun still counts."""
+        at = max(self.next_look(after - SOON), after)
         while quiet := self.quiet_until(at):
-            at = _look(self.cron, self.timezone, quiet)
+            at = max(self.next_look(quiet - SOON), quiet)
         return at
 
     def said(self, at: datetime) -> str:
@@ -187,10 +192,10 @@ def _minutes_of(cron: str) -> set[int]:
 
 
 @lru_cache(maxsize=1024)
-def _look(cron: str, timezone: str, after: datetime) -> datetime:
-    """The first time from AFTER on that a cron names; a minute that has just begun still counts."""
-    at: datetime = _cron(cron, (after - SOON).astimezone(ZoneInfo(timezone))).get_next(datetime)
-    return max(at.astimezone(UTC), after)
+def _named(cron: str, timezone: str, after: datetime) -> datetime:
+    """The first time after AFTER that a cron names."""
+    at: datetime = _cron(cron, after.astimezone(ZoneInfo(timezone))).get_next(datetime)
+    return at.astimezone(UTC)
 
 
 @lru_cache(maxsize=64)
@@ -302,7 +307,7 @@ def _factor(look: Look, *, changed: bool, strays: bool, runs: int) -> tuple[floa
         return SHORTER, "its newest runs lie across a border"
     if gap > half:
         return (LONGER, "it lies far from every border") if gap >= FAR * half else (1.0, "it lies close to a border")
-    if gap and runs * ((half / gap) ** 2 - 1) <= FEW_RUNS:
+    if runs * (half**2 - gap**2) <= FEW_RUNS * gap**2:  # runs that bring the half-width down to the gap
         return SHORTER, "it touches a border, and a few more runs would tell"
     return LONGER, "it sits on a border, where a few more runs would tell nothing"
 
@@ -328,14 +333,17 @@ def _strays(look: Look, newest: float, runs: int) -> bool:
 
 
 class Event(Value):
-    """Something that makes a claim due: who asked, or what happened to what it rests on."""
+    """Something that makes a claim due: who asked, or what happened to what it rests on. `at` is None where nobody knows
+    since when: then it is due a day after its last test at the earliest, so that it cannot be due for ever.
+    """
 
     cause: Cause
-    at: AwareDatetime
+    at: AwareDatetime | None
     by: str = ""  # the person, or the paper
+    said: str = ""  # in words, where somebody has said it
 
 
-class Tested(Value):
+class Watched(Value):
     """A claim as the schedule sees it. `last_run_at` is its last run that counts; without one it waits since `since`,
     when its contract was set.
     """
@@ -370,7 +378,7 @@ class Tested(Value):
         """What happened since its last test."""
         if self.last_run_at is None or not self.events:
             return self.events
-        return tuple(event for event in self.events if event.at > self.last_run_at)
+        return tuple(event for event in self.events if event.at is None or event.at > self.last_run_at)
 
     @property
     def due_at(self) -> datetime:
@@ -380,14 +388,15 @@ class Tested(Value):
         earned = (
             self.rhythm.interval_days if self.rhythm else _clamped(FIRST * self.shelf_life_days, self.shelf_life_days)
         )
-        return min([self.last_run_at + timedelta(days=earned), *(event.at for event in self.open_events)])
+        unknown = self.last_run_at + SHORTEST * DAY
+        return min([self.last_run_at + timedelta(days=earned), *(event.at or unknown for event in self.open_events)])
 
 
 class Candidate(Value):
     """One measurement, and the claims that share it."""
 
     key: str  # its stream: verifier, parameters, subject
-    claims: Annotated[tuple[Tested, ...], Field(min_length=1)]
+    claims: Annotated[tuple[Watched, ...], Field(min_length=1)]
     leaning: Annotated[int, Field(ge=0)] = 0  # notes, lines and prompts that lean on them, through any number of steps
     cost_cpu_seconds: Annotated[FiniteFloat, Field(ge=0)]
     failures: Annotated[int, Field(ge=0)] = 0  # runs in a row that gave no evidence, ERROR or VOID
@@ -395,15 +404,15 @@ class Candidate(Value):
     under_way: bool = False  # queued, or running
 
     @property
-    def living(self) -> tuple[Tested, ...]:
+    def living(self) -> tuple[Watched, ...]:
         """Its claims without those that are retired."""
         return tuple(claim for claim in self.claims if not claim.retired)
 
-    def asked(self) -> Event | None:
-        """The first request by a person that nothing has been tried for yet."""
-        asked = (event for claim in self.living for event in claim.open_events if event.cause == "asked")
-        new = [event for event in asked if self.last_attempt_at is None or event.at > self.last_attempt_at]
-        return min(new, key=lambda event: event.at, default=None)
+    @property
+    def asked_at(self) -> datetime | None:
+        """When a person first asked for what nothing has been tried for yet."""
+        times = (event.at for claim in self.living for event in claim.open_events if event.cause == "asked")
+        return min((at for at in times if at and (not self.last_attempt_at or at > self.last_attempt_at)), default=None)
 
 
 def learned_cost(card_cpu_seconds: float, past: Sequence[tuple[float, float]]) -> float:
@@ -429,14 +438,14 @@ OWN_DAYS = 180.0  # what the library's rate weighs against a claim's own
 HORIZONS = (1, 2, 4, 8, 16, 32)
 
 
-def pooled_rate(claims: Iterable[Tested]) -> float:
+def pooled_rate(claims: Iterable[Watched]) -> float:
     """Changes of a decided standing a day, over all CLAIMS; a Gamma prior keeps a young library from extremes."""
     rhythms = [claim.rhythm for claim in claims if claim.rhythm]
-    changes, days = sum(one.changes for one in rhythms), sum(one.days for one in rhythms)
+    changes, days = sum(one.changes for one in rhythms), math.fsum(one.days for one in rhythms)
     return (changes + PRIOR_CHANGES) / (days + PRIOR_DAYS)
 
 
-def chance(claim: Tested, rate: float, now: datetime) -> float:
+def chance(claim: Watched, rate: float, now: datetime) -> float:
     """The chance that a run now changes the standing of CLAIM: because its interval is near a border, because time
     has passed, or because something happened to what it rests on.
 
@@ -572,7 +581,7 @@ def next_due(
 def needed_cpu_seconds(candidates: Iterable[Candidate]) -> float:
     """What a day must cost at least if every claim is to be tested within its shelf life."""
     living = ((one.cost_cpu_seconds, [claim.shelf_life_days for claim in one.living]) for one in candidates)
-    return sum(cost / (LONGEST * min(lives)) for cost, lives in living if lives)
+    return math.fsum(cost / (LONGEST * min(lives)) for cost, lives in living if lives)
 
 
 def _record_after(candidates: Iterable[Candidate], latest: datetime) -> datetime | None:
@@ -580,7 +589,7 @@ def _record_after(candidates: Iterable[Candidate], latest: datetime) -> datetime
     times: list[datetime | None] = [claim.last_run_at for one in candidates for claim in one.claims]
     times += [event.at for one in candidates for claim in one.claims for event in claim.events]
     times += [one.last_attempt_at for one in candidates]
-    newest = max(at for at in [*times, latest] if at)
+    newest: datetime = max(at for at in [*times, latest] if at)
     return newest if newest > latest else None
 
 
@@ -601,7 +610,7 @@ def _waiting(one: Candidate, settings: Settings, now: datetime) -> Waiting | Non
         return Waiting(key=one.key, claims=slugs, state="retired", reason="its claims are retired", until=None)
     if one.under_way:
         return Waiting(key=one.key, claims=slugs, state="under way", reason="it is queued or running", until=None)
-    if one.asked():
+    if one.asked_at:
         return None
     first = min(one.living, key=lambda claim: claim.due_at)
     if first.due_at > now:
@@ -619,10 +628,11 @@ def _retry_at(one: Candidate) -> datetime | None:
     """When a candidate that failed may be tried again: an hour later, then two, four …, and a week at most."""
     if not one.failures or one.last_attempt_at is None:
         return None
-    return one.last_attempt_at + min(RETRY * 2 ** min(one.failures - 1, 20), LONGEST_RETRY)
+    doubled: int = 2 ** min(one.failures - 1, 20)
+    return one.last_attempt_at + min(RETRY * doubled, LONGEST_RETRY)
 
 
-def _interval(claim: Tested) -> str:
+def _interval(claim: Watched) -> str:
     if claim.rhythm is None:
         return "its interval is a quarter of its shelf life until a run has told more"
     return f"its interval is {claim.rhythm.interval_days:.3g} days, because {claim.rhythm.why}"
@@ -650,8 +660,8 @@ def _ranked(one: Candidate, rate: float, first_at: float, now: datetime) -> _Ran
     late = max((now - claim.tested_at) / claim.shelf_life for claim in one.living)
     minutes = max(one.cost_cpu_seconds, 1.0) / 60
     score = (1 - unchanged) * (1 + one.leaning) / minutes
-    if asked := one.asked():
-        return _Rank(0, asked.at.timestamp(), one.key, 1 - unchanged, score)
+    if asked := one.asked_at:
+        return _Rank(0, asked.timestamp(), one.key, 1 - unchanged, score)
     if late >= first_at:
         return _Rank(1, -late, one.key, 1 - unchanged, score)
     return _Rank(2, -score * rise(late, first_at), one.key, 1 - unchanged, score)
@@ -682,8 +692,8 @@ def _reasons(one: Candidate, settings: Settings, now: datetime) -> Iterator[str]
         yield from (named + reason for reason in _why(claim, settings, now))
 
 
-def _why(claim: Tested, settings: Settings, now: datetime) -> Iterator[str]:
-    yield from (_happened(event, settings) for event in sorted(claim.open_events, key=lambda event: event.at))
+def _why(claim: Watched, settings: Settings, now: datetime) -> Iterator[str]:
+    yield from (_happened(event, settings) for event in sorted(claim.open_events, key=lambda event: event.at or now))
     if claim.last_run_at is None or claim.fresh_until is None:
         yield "it was never tested under its present contract"
     elif now >= claim.fresh_until:
@@ -694,7 +704,7 @@ def _why(claim: Tested, settings: Settings, now: datetime) -> Iterator[str]:
 
 def _happened(event: Event, settings: Settings) -> str:
     source = event.by or "a paper that it rests on"
-    return {
+    words: Mapping[Cause, str] = {
         "asked": f"asked for{f' by {event.by}' if event.by else ''}",
         "new version": f"{source} has a new version",
         "withdrawn": f"{source} was withdrawn",
@@ -702,7 +712,9 @@ def _happened(event: Event, settings: Settings) -> str:
         "superseded": f"{source} was superseded",
         "verifier": "the verifier changed",
         "library": "the libraries that it runs on changed",
-    }[event.cause] + f" on {settings.day_of(event.at)}"
+    }
+    said = event.said or words[event.cause]
+    return f"{said} on {settings.day_of(event.at)}" if event.at and not event.said else said
 
 
 # --- what may run, and when ------------------------------------------------------------------------------------------

@@ -278,8 +278,10 @@ class Fold:
             subject.waiting, subject.checked = [], []
 
     def take(self, run: PastRun) -> None:
-        """A run that was begun under the present contract came out."""
-        if self.contract is not None:
+        """A run that was begun under the present contract came out. One with other parts is no answer to it: the audit
+        says so, and the fold goes on.
+        """
+        if self.contract is not None and (run.is_lost or len(run.parts) == len(self.contract.parts)):
             self.subject(run.subject).take(self.contract, run)
 
     def replayed(self, replay: Replay) -> None:

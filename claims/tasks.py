@@ -300,7 +300,8 @@ def measured(store: Store, job: Job, run: Begun, means: Means, host: Host) -> Me
         cache=means.cache,
         memory_mb=job.memory_mb,
     )
-    outcome = worker.measure(request, job.wall_seconds, on_progress, is_cancelled)
+    limits = worker.Limits(wall_seconds=job.wall_seconds, cpu_seconds=job.cpu_seconds)
+    outcome = worker.measure(request, limits, on_progress, is_cancelled)
     if host.is_stopping() and isinstance(outcome, Failure):
         return Failure(reason=STOPPED, cause="stopped")
     return outcome

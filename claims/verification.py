@@ -110,7 +110,9 @@ def verify(store: Store, jobs: Sequence[Job], means: Means, watcher: Watcher) ->
     ids = tasks.ask(store, jobs, "asked for here", "this process", means.clock(), lambda _session, _task: None)
     for task_id in ids:
         tasks.carry_out(store, task_id, means, Here(store, watcher))
-        outcomes += outcomes_of(store, tasks.asked(store, task_id))
+        found = outcomes_of(store, tasks.asked(store, task_id))
+        watcher.ended(found)
+        outcomes += found
     return outcomes
 
 

@@ -30,6 +30,7 @@ import platformdirs
 import psutil
 from pydantic import Field, FiniteFloat, ValidationError
 
+from claims import usage
 from claims.scratch import MARK, end_marked, scratch_folder
 from verifiers.measurement import EVENT, Event, Failure, Finished, Measurement, Progress, Request, Value
 
@@ -212,7 +213,7 @@ class Child:
 
     def cpu_seconds(self) -> float:
         """What the child and all that came from it have used so far; 0 once it is gone."""
-        return sum(map(_cpu_seconds, self._family()))
+        return usage.cpu_seconds(self._family())
 
     def end(self) -> None:
         """Leave nothing behind: neither the child nor any process that came from it."""
@@ -297,58 +298,18 @@ class Child:
     def _too_much(self, allowed: Limits, before: float, processes: int) -> Failure | None:
         """Which limit the family has broken, if any. BEFORE is the processor time that earlier requests took."""
         family = self._family()
-        cpu_seconds = sum(map(_cpu_seconds, family)) - before
+        cpu_seconds = usage.cpu_seconds(family) - before
         if allowed.cpu_seconds and cpu_seconds > allowed.cpu_seconds:
             used = f"it used {cpu_seconds:.1f} s of processor time, more than"
             return _stopped(used, f"{allowed.cpu_seconds:g} s", "cpu_seconds")
         together = (allowed.memory_mb or 0) * processes
-        if together and (held := _memory_mb(family[1:], together)):
+        if together and (held := usage.memory_mb_over(together, family[1:])):
             each = f" ({allowed.memory_mb} MB for each of {processes} processes)" if processes > 1 else ""
             return _stopped(f"it held {held:.0f} MB of memory, more than", f"{together} MB{each}", "memory_mb")
         return None
 
     def _family(self) -> list[psutil.Process]:
-        """The keeper and all that came from it."""
-        with contextlib.suppress(psutil.Error):
-            keeper = psutil.Process(self._process.pid)
-            return [keeper, *keeper.children(recursive=True)]
-        return []
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    """What a process has used, with those of its children that have ended."""
-    with contextlib.suppress(psutil.Error):
-        times = process.cpu_times()
-        return float(times.user + times.system + times.children_user + times.children_system)
-    return 0.0
-
-
-def _memory_mb(processes: Sequence[psutil.Process], limit: int) -> float | None:
-    """What PROCESSES hold together, if that is more than LIMIT. What the system lists first counts shared pages once for
-    each of them, and pages of files, which it can take back; only where that exceeds the limit is a closer look worth
-    its time.
-    """
-    if sum(map(_resident, processes)) <= limit * 2**20:
-        return None
-    held = sum(map(_held, processes))
-    return held / 2**20 if held > limit * 2**20 else None
-
-
-def _resident(process: psutil.Process) -> int:
-    with contextlib.suppress(psutil.Error):
-        return int(process.memory_info().rss)
-    return 0
-
-
-def _held(process: psutil.Process) -> int:
-    """Bytes that are this process's own, or its part of what it shares with others; with what was swapped out."""
-    with contextlib.suppress(OSError, psutil.Error):
-        if not psutil.LINUX:
-            return int(process.memory_full_info().uss)
-        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
-        sizes = {name: int(size.split()[0]) for name, _, size in (line.partition(":") for line in lines)}
-        return 1024 * sum(sizes.get(name, 0) for name in ("Pss_Anon", "Pss_Shmem", "SwapPss"))
-    return 0
+        return usage.family(self._process.pid)  # the keeper first
 
 
 def _stopped(did: str, allowed: str, budget: str) -> Failure:

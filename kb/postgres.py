@@ -15,7 +15,6 @@ from kb.errors import StoreError
 
 LOCK = 0x5717_1B0D_5  # ours among the advisory locks of a database
 READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-WRITING: dict[str, Any] = {"writes": True}
 CONNECTION: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 30,  # seconds until a machine that vanished is noticed

@@ -1,9 +1,10 @@
 """Finds entries by meaning and by words, and says of each hit why it was found.
 
 Meaning: cosine between the question and every passage, an entry ranked by its best passage. Words: bm25 over the same
-passages, by whatever index the database has. The two rankings are fused by reciprocal rank (Cormack, Clarke and Büttcher 2009), the words' part
-weighed by the square of how much of the question they cover: a note that shares one common word with a question must
-not pass the note that answers it in other words. The constants are from docs/decisions/0004-search.md.
+passages, by whatever index the database has. The two rankings are fused by reciprocal rank (Cormack, Clarke and
+Büttcher 2009), the words' part weighed by the square of how much of the question they cover: a note that shares one
+common word with a question must not pass the note that answers it in other words. The constants are from
+docs/decisions/0004-search.md.
 """
 
 import math

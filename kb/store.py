@@ -27,7 +27,9 @@ PATIENCE_MS = 30_000  # how long a writer waits for another
 
 
 class Store:
-    """An open library. `reading` and `writing` are the only ways in."""
+    """An open library. `reading` and `writing` are the only ways in; `engine` is for the queue's library, which has its
+    own tables in the same database, and is good for as long as the store is kept.
+    """
 
     def __init__(self, place: Path | Location, *, read_only: bool = False) -> None:
         self.location, self.read_only = Location.of(place), read_only
@@ -85,8 +87,9 @@ class Store:
         location = Location.of(place)
         if location.path:
             return location.path.exists()
+        store = Store(location)
         with translated(location):
-            return migrate.is_library(Store(location).engine)
+            return migrate.is_library(store.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -22,10 +22,10 @@ ALL = sql("SELECT count(*), coalesce(avg(length(words)), 0) FROM passage")
 WITH_TERM = sql(
     "SELECT rowid, entity_id, length(words) FROM passage WHERE words @@ phraseto_tsquery('stillholds', :term)"
 )
-STEMS = "tsvector_to_array(to_tsvector('stillholds', {}))"
 SHOWN = sql(
     "SELECT word FROM unnest(CAST(:words AS text[]), CAST(:plain AS text[])) WITH ORDINALITY AS said(word, plain, place) "
-    f"WHERE {STEMS.format('plain')} && {STEMS.format(':terms')} ORDER BY place"
+    "WHERE tsvector_to_array(to_tsvector('stillholds', plain)) && tsvector_to_array(to_tsvector('stillholds', :terms)) "
+    "ORDER BY place"
 )
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import typer
 
-from stillholds.commands import experiments, pages, work
+from stillholds.commands import experiments, pages, timeline, work
 from stillholds.commands.common import ExitCode
 
 EPILOG = (
-    "Exit codes: 0 done · 1 failed, the reason is on stderr · 2 wrong command line · 3 a verdict named by --fail-on came out · "
-    "4 some pages were refused · 5 the ledger does not agree with itself · 130 interrupted."
+    "Exit codes: 0 done · 1 failed, the reason is on stderr · 2 wrong command line · "
+    "3 what --fail-on names came out of `verify`, or stands for `check` · 4 some pages were refused · "
+    "5 the ledger does not agree with itself · 130 interrupted."
 )
 app = typer.Typer(
     name="stillholds",
@@ -41,6 +42,14 @@ app.command()(experiments.verify)
 app.command()(experiments.measure)
 app.command()(experiments.certify)
 app.command()(pages.audit)
+app.command()(timeline.history)
+app.command()(timeline.diff)
+app.command()(timeline.check)
+app.command()(timeline.feeds)
+app.command()(timeline.decide)
+app.command()(timeline.retire)
+app.command()(timeline.wake)
+app.command()(timeline.due_now)
 app.command("app")(pages.serve)
 app.command()(work.worker)
 app.command()(work.queue)

@@ -15,16 +15,39 @@ from rich.text import Text
 
 from claims.audit import Audit
 from claims.contract import Contract
+from claims.freshness import Freshness
+from claims.history import Decision
 from claims.judge import Judged
+from claims.ledger import Entry
 from claims.overview import Record, Row, RunLine
 from claims.runs import Begun, Job, expected_cpu_seconds
 from claims.tasks import Queue
+from claims.timeline import Change, Difference, Told, told
 from claims.verification import Outcome
 from kb.importer import Report
-from kb.read import Counts, Linked, View
+from kb.read import Card, Counts, Linked, View
 from kb.search import Hit
+from stillholds import gates
+from stillholds.feeds import in_a_line
+from stillholds.gates import Checked
 from stillholds.methods import sections
-from stillholds.words import HUES, Mark, between, day, fresh_mark, marks_of, run_mark, seconds, with_interval
+from stillholds.words import (
+    HUES,
+    Mark,
+    between,
+    day,
+    decision_mark,
+    event_words,
+    flip_words,
+    fresh_mark,
+    look_words,
+    marks_of,
+    run_mark,
+    seconds,
+    sentence,
+    stood_marks,
+    with_interval,
+)
 from verifiers import registry
 from verifiers.measurement import Control
 from verifiers.measurement import Progress as Done
@@ -106,7 +129,7 @@ def hits(found: Sequence[Hit]) -> None:
         )
 
 
-def entry(view: View, record: Record | None) -> None:
+def entry(view: View, record: Record | None, as_of: datetime | None = None) -> None:
     """One entry, whole."""
     card = view.card
     facts = [
@@ -120,7 +143,7 @@ def entry(view: View, record: Record | None) -> None:
         if part:
             out().print(Padding(Text(part, style="italic"), (1, 0, 0, 0)))
     if record is not None:
-        _record(record)
+        _record(record, as_of)
     if view.body:
         out().print(Padding(Text(view.body), (1, 0, 0, 0)))
     _links(view.links)
@@ -139,12 +162,13 @@ def _links(links: Sequence[Linked]) -> None:
 # --- claims and runs -------------------------------------------------------------------------------------------------
 
 
-def claims(rows: Sequence[Row]) -> None:
+def claims(rows: Sequence[Row], as_of: datetime | None = None) -> None:
     """All claims with standing and freshness."""
-    now = datetime.now(UTC)
+    now = as_of or datetime.now(UTC)
     table = _table("claim", "standing", "beside it", "freshness", "slug")
     for one in rows:
         stands, *beside = marks_of(one.standing)
+        beside += [decision_mark(one.decision.word, one.decision.who)] if one.decision else []
         table.add_row(
             one.short or one.title,
             marked(stands),
@@ -152,10 +176,11 @@ def claims(rows: Sequence[Row]) -> None:
             marked(fresh_mark(one.freshness, now)) if one.freshness else Text("no contract", style="bright_black"),
             Text(one.slug, style="bright_black"),
         )
-    out().print(table if rows else "No claims yet: `stillholds import FOLDER` brings some in.")
+    none = "There were no claims yet." if as_of else "No claims yet: `stillholds import FOLDER` brings some in."
+    out().print(table if rows else none)
 
 
-def _record(record: Record) -> None:
+def _record(record: Record, as_of: datetime | None = None) -> None:
     past = record.history
     table = _table()
     for one in marks_of(past.standing):
@@ -169,12 +194,28 @@ def _record(record: Record) -> None:
                 f"{between(look.low, look.estimate, look.high)}, {look.n} units, valid at every look",
             )
     if record.freshness:
-        table.add_row("freshness", marked(fresh_mark(record.freshness, datetime.now(UTC))))
+        _freshness(table, record.freshness, as_of or datetime.now(UTC))
+    if past.decision:
+        _decision(table, past.decision, has_contract=past.contract is not None)
     if past.contract:
         _contract(table, past.contract, past.contract_version)
     out().print(Padding(table, (1, 0, 0, 0)))
     if record.runs:
         out().print(Padding(_runs(record.runs), (1, 0, 0, 0)))
+
+
+def _freshness(table: Table, fresh: Freshness, now: datetime) -> None:
+    table.add_row("freshness", marked(fresh_mark(fresh, now)))
+    if fresh.word != "FRESH":
+        table.add_row("", Text(fresh.reason, style="bright_black"))
+
+
+def _decision(table: Table, said: Decision, *, has_contract: bool) -> None:
+    table.add_row("decision", marked(decision_mark(said.word, said.who)))
+    beside = " It was said before there was a contract; runs decide now." if has_contract else ""
+    table.add_row(
+        "", Text(f"{day(said.at)}, from {said.source}: {sentence(said.reason)}{beside}", style="bright_black")
+    )
 
 
 def _contract(table: Table, contract: Contract, version: int | None) -> None:
@@ -289,6 +330,83 @@ def queue(found: Queue) -> None:
         out().print(f"worker {worker.id}, {slots}, since {worker.started_at:%Y-%m-%d %H:%M} UTC{lives}")
     if not found.workers:
         out().print("No worker: `stillholds app` brings one along, `stillholds worker` is one.")
+
+
+# --- over time --------------------------------------------------------------------------------------------------------
+
+
+def history(card: Card, record: Record, as_of: datetime | None) -> None:
+    """All that ever happened to a claim: what it comes to, entry by entry, and every change of standing."""
+    out().print(Text(card.title, style="bold"))
+    when = f", as of {as_of:%Y-%m-%d %H:%M} UTC" if as_of else ""
+    out().print(Text(f"claim · {card.slug}{when}", style="bright_black"))
+    _record(record, as_of)
+    past = record.history
+    out().print(Padding(_events(past.entries), (1, 0, 0, 0)))
+    _flips("Changes of standing", told(past))
+
+
+def _events(entries: Sequence[Entry]) -> Table:
+    table = _table("entry", "when", "what", "")
+    for entry in entries:
+        what, said = event_words(entry.event)
+        table.add_row(str(entry.seq), f"{entry.at:%Y-%m-%d %H:%M}", what, said)
+    return table
+
+
+def _flips(title: str, found: Sequence[Told]) -> None:
+    if not found:
+        return
+    table = _table(title.lower(), "when", "before", "after", "why")
+    for flip in reversed(found):
+        table.add_row(
+            flip_words(flip), f"{flip.at:%Y-%m-%d}", look_words(flip.before), look_words(flip.after), flip.why
+        )
+    out().print(Padding(table, (1, 0, 0, 0)))
+
+
+def difference(found: Difference) -> None:
+    """What is different between two dates, and what leans on it."""
+    since, until = f"{found.since:%Y-%m-%d %H:%M}", f"{found.until:%Y-%m-%d %H:%M}"
+    for change in found.changes:
+        _change(change)
+    for card in found.new:
+        out().print(
+            Text("new    ", style="bright_black").append(card.title).append(f"  {card.slug}", style="bright_black")
+        )
+    counted = "1 claim" if len(found.changes) == 1 else f"{len(found.changes)} claims"
+    out().print(
+        f"From {since} to {until} UTC: {counted} changed, {len(found.new)} new, {found.same} as they were.",
+        soft_wrap=True,
+    )
+
+
+def _change(change: Change) -> None:
+    out().print(Text(change.claim.title, style="bold").append(f"  {change.claim.slug}", style="bright_black"))
+    table = _table()
+    for name, stood in (("before", change.before), ("after", change.after)):
+        shown = [marked(one) for one in stood_marks(stood)] if stood.known else [Text("not in the library yet")]
+        table.add_row(name, Group(*shown))
+    for flip in change.flips:
+        table.add_row(f"{flip.at:%Y-%m-%d}", flip_words(flip))
+        table.add_row("", Text(f"{look_words(flip.before)}  →  {look_words(flip.after)}", style="bright_black"))
+        table.add_row("", Text(flip.why, style="bright_black"))
+    for one in change.leaning:
+        table.add_row("leans on it", in_a_line(one))
+    out().print(Padding(table, (0, 0, 1, 2)))
+
+
+def checked(found: Sequence[Checked], words: frozenset[str]) -> None:
+    """What a gate over the library says."""
+    met = [one for one in found if one.met]
+    for one in met:
+        out().print(Text(one.row.title, style="bold").append(f"  {one.row.slug}", style="bright_black"))
+        out().print(Padding(Text(gates.why(one)), (0, 0, 1, 2)))
+    named = ", ".join(sorted(map(gates.spelled, words)))
+    said = (
+        f"{len(met)} of {len(found)} claims are in the gate" if met else f"None of {len(found)} claims is in the gate"
+    )
+    out().print(f"{said} ({named}).", soft_wrap=True)
 
 
 # --- verifiers -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,21 @@ from typing import NamedTuple
 
 from claims.freshness import Freshness
 from claims.judge import Judged, Tag
+from claims.ledger import (
+    ContractSet,
+    Decided,
+    Event,
+    MadeDue,
+    Replayed,
+    Retired,
+    RunFailed,
+    RunStarted,
+    VerdictGiven,
+    Woken,
+)
+from claims.samples import Look
 from claims.standing import Standing, at_scale
+from claims.timeline import Stood, Told
 
 
 class Mark(NamedTuple):
@@ -90,11 +104,107 @@ def fresh_mark(fresh: Freshness, now: datetime) -> Mark:
     """Freshness is always ink: it is never a verdict."""
     if fresh.word == "FRESH":
         return Mark("◕", "fresh", "none", "Fresh")
+    if fresh.word == "RETIRED":
+        return Mark("⊖", "retired", "ink", f"Retired on {day(fresh.turn)}" if fresh.turn else "Retired")
     if fresh.turn is None:
-        return Mark("◔", "due", "ink", "Due, never tested")
+        return Mark("◔", "due", "ink", "Due, never tested" if "never tested" in fresh.reason else "Due")
     if fresh.word == "DUE":
         return Mark("◔", "due", "ink", f"Due since {day(fresh.turn)}")
     return Mark("◯", "stale", "ink", f"Stale for {(now - fresh.turn).days} days")
+
+
+def decision_mark(word: str, who: str) -> Mark:
+    """What a person says of a claim that no run can decide: ink, never the colour of a verdict that was measured."""
+    return Mark("✎", "decided", "ink", f"{mark(word).word}, says {who}")
+
+
+def flip_marks(flip: Told) -> tuple[Mark, Mark]:
+    """What stood, and what stands after a flip."""
+    return (
+        _flip_mark(flip.axis, flip.was, certified=flip.was_certified),
+        _flip_mark(flip.axis, flip.now, certified=flip.now_certified),
+    )
+
+
+def _flip_mark(axis: str, said: str, *, certified: bool) -> Mark:
+    if said.startswith("nothing"):
+        return Mark("·", "untested", "none", sentence(said).rstrip("."))
+    if axis == "at this scale":
+        return scale_mark(said, certified=certified)
+    word, _, tag = said.partition(", ")
+    return mark(word, "LARGER" if tag == "LARGER" else "SMALLER" if tag else None, certified=certified)
+
+
+def flip_words(flip: Told) -> str:
+    """A flip in words: Refuted → Holds; what was found beside the standing says so."""
+    was, now = flip_marks(flip)
+    beside = {"standing": "", "at this scale": "At this scale: ", "so far": "So far, uncertified: "}[flip.axis]
+    words = [one.word.removesuffix(", uncertified") if flip.axis == "so far" else one.word for one in (was, now)]
+    return f"{beside}{words[0]} → {words[1]}"
+
+
+def stood_marks(stood: Stood) -> list[Mark]:
+    """What a claim came to at a date: its standing, what is shown beside it, and what people said."""
+    said = [decision_mark(stood.decision.word, stood.decision.who)] if stood.decision else []
+    return [*marks_of(stood.standing), *said, *([Mark("⊖", "retired", "ink", "Retired")] if stood.retired else [])]
+
+
+def event_words(event: Event) -> tuple[str, str]:
+    """An entry of the ledger: what it is, and what it says."""
+    match event:
+        case ContractSet():
+            taken = f"{event.contract['verifier']}, {event.contract_digest[:12]}" if event.contract else "taken away"
+            return f"contract {event.version}", taken
+        case RunStarted() | VerdictGiven() | RunFailed() | Replayed():
+            return _run_words(event)
+        case _:
+            return _said_words(event)
+
+
+def _run_words(event: RunStarted | VerdictGiven | RunFailed | Replayed) -> tuple[str, str]:
+    """What happened to a run."""
+    run = f"run {event.number}"
+    match event:
+        case RunStarted():
+            attempt = f"attempt {event.attempt}, {event.profile}, {event.subject}, seed {event.seed}"
+            return f"{run} began", attempt
+        case VerdictGiven():
+            word = mark(event.verdict.word, event.verdict.tag, certified=event.certificate is not None).word
+            return f"{run} gave", f"{word}: {event.verdict.reason}"
+        case RunFailed():
+            return f"{run} failed", f"attempt {event.attempt}, {event.cause}: {event.reason}"
+        case Replayed():
+            return f"{run} replayed", _replay_words(event)
+
+
+def _said_words(event: Decided | Retired | Woken | MadeDue) -> tuple[str, str]:
+    """What somebody said."""
+    match event:
+        case Decided():
+            return "decided", f"{mark(event.word).word}, says {event.who}, from {event.source}: {event.reason}"
+        case Retired():
+            return "retired", f"by {event.who}: {event.reason}. What would wake it: {event.wakes_on}"
+        case Woken():
+            return "woken", f"by {event.who}: {event.reason}"
+        case MadeDue():
+            source = f", {event.source}" if event.source else ""
+            return "made due", f"{event.cause}{source}, by {event.who}: {event.reason}"
+
+
+def _replay_words(event: Replayed) -> str:
+    if event.identical:
+        return "the same bits"
+    far = (
+        "a unit has a value in one and none in the other"
+        if event.largest is None
+        else f"units differ by {event.largest:.2g} at most"
+    )
+    return f"{far}, {'within' if event.agrees else 'beyond'} the noise floor"
+
+
+def look_words(look: Look | None) -> str:
+    """The sequence of then: 1.62 [1.41, 1.86], 24 units."""
+    return f"{between(look.low, look.estimate, look.high)}, {look.n} units" if look else "no interval yet"
 
 
 def day(when: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import sqlite3
 import sys
 import time
@@ -14,13 +15,14 @@ from typing import Any
 import psutil
 import yaml
 from hypothesis import settings
-from sqlmodel import select
+from sqlmodel import Session, select
 
-from claims import library, runs, verification
+from claims import ledger, library, runs, verification
 from claims.contract import Contract, contract_from
-from claims.history import History, history
+from claims.history import History, current_contract, history, refresh
+from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.runs import Begun, Job
-from kb.models import Entity
+from kb.models import Entity, LedgerEntry
 from kb.store import Store
 from verifiers.measurement import (
     Control,
@@ -159,11 +161,11 @@ def claim_page(folder: Path, name: str, said: Mapping[str, Any] | None, **head: 
     return path
 
 
-def a_library(folder: Path, claims: Mapping[str, Mapping[str, Any] | None] | None = None) -> Store:
+def a_library(folder: Path, claims: Mapping[str, Mapping[str, Any] | None] | None = None, at: datetime = NOW) -> Store:
     """A library in FOLDER with these claims: name → contract."""
     pages = [claim_page(folder / "pages", name, said) for name, said in (claims or {"the-gap": written()}).items()]
-    store = library.create(folder / "library.db", NOW)
-    report = library.bring_in(store, pages, NOW)
+    store = library.create(folder / "library.db", at)
+    report = library.bring_in(store, pages, at)
     assert not report.refused, report.refused
     return store
 
@@ -190,6 +192,93 @@ def run_with(store: Store, outcome: Any, *slugs: str, profile: Profile = "standa
     begun = runs.begin(store, job(store, *slugs, profile=profile), at)
     runs.end(store, begun.id, outcome, at + timedelta(minutes=1))
     return begun
+
+
+WEEKS = 208
+VERSIONS = ((0, "a", 1.9), (52, "b", 1.9), (104, "c", 1.17), (156, "d", 0.9))  # from a week on: code, effect
+
+
+def four_years(store: Store, slugs: Sequence[str]) -> None:
+    """Write 208 weekly runs of 12 units, shared by these claims, behind their newest entries, as rows and all at once:
+    four versions of the verifier, of which two find another effect, a VOID run in forty, and an attempt in fifty that
+    was lost and made again. Chains, seals, cached standings and measurements are those of the product.
+    """
+    asked = job(store, *slugs)
+    chance = random.Random(1)  # noqa: S311 - units, not secrets
+    with store.writing() as session:
+        chains = {name: _Chain(session, name) for name in asked.claims}
+        begun = max(chain.at for chain in chains.values())
+        for week in range(WEEKS):
+            _, code, effect = next(one for one in reversed(VERSIONS) if week >= one[0])
+            units = [chance.gauss(math.log(effect), 0.25) for _ in range(12)]
+            controls = [control(passed=week % 40 != 39)]
+            measured = measurement(units, seed=week + 1, code=code * 64, controls=controls)
+            _one_run(session, asked, chains, measured, begun + timedelta(weeks=week, hours=1))
+        session.add_all(row for chain in chains.values() for row in chain.rows)
+        session.flush()
+        for name in chains:
+            refresh(session, name)
+        ledger.seal(session, chains, begun + timedelta(weeks=WEEKS))
+
+
+class _Chain:
+    """A claim's chain with rows that are not in the store yet."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        self.name, self.rows = name, list[LedgerEntry]()
+        last = ledger.head(session, name)
+        said = current_contract(ledger.entries(session, name))
+        assert last is not None
+        assert said is not None
+        self.seq, self.digest, self.at, self.contract = last.seq, last.digest, last.at, said
+
+    def add(self, kind: str, body: str, at: datetime) -> None:
+        self.seq += 1
+        values = {"claim_id": self.name, "seq": self.seq, "kind": kind, "body": body, "previous": self.digest}
+        row = LedgerEntry(**values, at=at, digest="")
+        row.digest = self.digest = ledger.entry_digest(row)
+        self.rows.append(row)
+
+
+def _one_run(session: Session, asked: Job, chains: Mapping[str, _Chain], measured: Measurement, at: datetime) -> None:
+    number, digest = measured.provenance.seed, ledger.keep(session, measured)
+    written: dict[tuple[str, int], tuple[str, str, str]] = {}  # claims with one contract say the same
+    for chain in chains.values():
+        contract_digest = ledger.digest_of_contract(chain.contract)
+        for attempt in (1, 2) if number % 50 == 0 else (1,):
+            key = (contract_digest, attempt)
+            if key not in written:
+                started, ended = _told(
+                    asked, chain.contract, measured, digest, attempt, is_lost=number % 50 == attempt - 1
+                )
+                bodies = [ledger.canonical(event.model_dump(mode="json")) for event in (started, ended)]
+                written[key] = (bodies[0], ended.kind, bodies[1])
+            begun, kind, ended_body = written[key]
+            chain.add("run", begun, at + timedelta(minutes=10 * attempt))
+            chain.add(kind, ended_body, at + timedelta(minutes=10 * attempt + 5))
+
+
+def _told(
+    asked: Job, said: Contract, measured: Measurement, digest: str, attempt: int, *, is_lost: bool
+) -> tuple[RunStarted, VerdictGiven | RunFailed]:
+    number = measured.provenance.seed
+    of = runs.Attempt(f"run {number}, attempt {attempt}", number, attempt)
+    started = RunStarted(
+        **of._asdict(),
+        verifier=asked.verifier,
+        verifier_version="1",
+        verifier_code=measured.provenance.code_digest,
+        subject=asked.subject,
+        profile="standard",
+        parameters=asked.parameters,
+        units=12,
+        seed=number,
+        contract_digest=ledger.digest_of_contract(said),
+    )
+    if is_lost:
+        why = RunFailed(**of._asdict(), subject=asked.subject, profile="standard", cause="lost", reason="no power")
+        return started, why
+    return started, runs.given(said, measured, digest, of, None)
 
 
 def sql(store: Store, statement: str, *values: Any) -> list[tuple[Any, ...]]:

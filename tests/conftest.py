@@ -9,4 +9,4 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="stillholds-tests-")
 os.environ.pop("STILLHOLDS_STORE", None)
 os.environ.pop("STILLHOLDS_READ_ONLY", None)
 
-from tests.postgres_support import postgres, postgres_server  # noqa: E402, F401  fixtures
+from tests.postgres_support import postgres, postgres_server  # noqa: F401  fixtures

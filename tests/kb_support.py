@@ -4,8 +4,10 @@ import hashlib
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import sqlite3
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from sqlmodel import Session, select
 
@@ -212,6 +215,31 @@ class BagOfWords:
 
 def quiet(_done: int, _total: int) -> None:
     """Nobody watches the progress of a test."""
+
+
+# --- a disk that is small --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, size: str):
+    """A file system of its own, where this machine lets us make one."""
+    folder.mkdir()
+    mount = shutil.which("mount")
+    done = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+    )
+    if not done or done.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path: Path, leaving: int) -> None:
+    """Fill the disk that PATH lies on."""
+    free = shutil.disk_usage(path.parent).free
+    path.write_bytes(b"b" * (free - leaving))
 
 
 # --- time and other processes ----------------------------------------------------------------------------------------

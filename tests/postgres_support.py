@@ -30,7 +30,6 @@ SETTINGS = {
     "listen_addresses": "",
     "max_connections": "60",
     "fsync": "off",  # a power cut is not what these tests are about
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
     "wal_level": "minimal",
@@ -129,7 +128,7 @@ class Server:
             [self.programs / program, *arguments],
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  no thread is running yet when a test first asks
             **as_whom,
             **streams,
         )
@@ -163,13 +162,18 @@ def _programs(folder: Path) -> Path:
     return programs / "bin"
 
 
+def give_to_the_server(folder: Path) -> None:
+    """Let the server, which never runs as root, write in a folder."""
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+    folder.chmod(0o755)
+
+
 @contextmanager
 def server() -> Iterator[Server]:
     """A server, for as long as the block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="stillholds-pg-", dir=_fast_disk()))  # short: a socket's path has 107 letters
-    if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
-    folder.chmod(0o755)
+    give_to_the_server(folder)
     running = None
     try:
         running = Server(folder)

@@ -230,8 +230,8 @@ def test_a_removed_standing_is_found(store: Store) -> None:
 def test_a_standing_for_a_claim_without_any_entry_is_found(store: Store) -> None:
     sql(
         store,
-        "INSERT INTO claim_state SELECT ?, seq, 'HOLDS', NULL, fresh_until, last_run_at, "
-        "replace(body, 'OPEN', 'HOLDS') FROM claim_state WHERE claim_id = ?",
+        "INSERT INTO claim_state (claim_id, seq, standing, at_scale, fresh_until, last_run_at, body) "
+        "SELECT ?, seq, 'HOLDS', NULL, fresh_until, last_run_at, replace(body, 'OPEN', 'HOLDS') FROM claim_state WHERE claim_id = ?",
         claim_id(store, "no-contract"),
         claim_id(store),
     )

@@ -18,10 +18,24 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claims import scratch, worker
+from claims import measuring, scratch, worker
+from claims.errors import BadContract
 from claims.scratch import BEGINS, MARK, scratch_folder, sweep_scratch
 from claims.worker import Limits, measure
-from tests.claims_support import around, finished, marked, measurement, progress, request, script, that_says, until
+from tests.claims_support import (
+    Silent,
+    around,
+    contract,
+    finished,
+    marked,
+    means,
+    measurement,
+    progress,
+    request,
+    script,
+    that_says,
+    until,
+)
 from verifiers.measurement import Failure, Measurement, Progress
 
 MEASURED = measurement(around(0.5, 0.1))
@@ -163,6 +177,16 @@ def test_what_the_system_can_take_back_is_not_held(run: Run, tmp_path: Path) -> 
     reads = f"import mmap; seen = mmap.mmap(os.open({str(tmp_path / 'weights')!r}, 0), 0, prot=mmap.PROT_READ)\n"
     reads += "sum(seen[place] for place in range(0, len(seen), 4096)); time.sleep(2.5)\n"
     assert run(that_says(then=reads + DONE), Limits(wall_seconds=60, memory_mb=256)) == MEASURED
+
+
+def test_a_budget_that_says_nothing_of_processor_time_keeps_its_digest() -> None:
+    assert contract().model_dump(mode="json")["budget"] == {"wall_seconds": 1800, "memory_mb": 4096}
+    more = contract(budget={"cpu_seconds": 60})
+    assert more.model_dump(mode="json")["budget"] == {"wall_seconds": 1800, "cpu_seconds": 60, "memory_mb": 4096}
+    assert type(more).model_validate(more.model_dump(mode="json")) == more
+    for nonsense in (0, -1, float("inf")):
+        with pytest.raises(BadContract, match=r"budget\.cpu_seconds"):
+            contract(budget={"cpu_seconds": nonsense})
 
 
 # --- rubbish ---------------------------------------------------------------------------------------------------------
@@ -341,6 +365,17 @@ def test_a_run_can_be_sent_to_another_folder_with_a_scratch_folder_all_the_same(
     child = that_says(then="open('here', 'w').write(os.environ['TMPDIR']); " + DONE)
     assert run(child, folder=tmp_path) == MEASURED
     assert Path((tmp_path / "here").read_text()).parent == temporary
+
+
+def test_a_measurement_without_a_library_works_where_its_files_have_their_names(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert marker
+    monkeypatch.setattr(worker, "CHILD", that_says(then="open('here', 'w').close(); " + DONE))
+    monkeypatch.chdir(tmp_path)
+    job, own = measuring.plan("entropy_gap", "lab:story", "standard")
+    measuring.measure(job, own, 1, means(tmp_path), Silent())
+    assert (tmp_path / "here").exists()
 
 
 def test_a_relative_python_path_means_the_same_in_the_scratch_folder(

@@ -25,6 +25,7 @@ from kb.models import MeasurementRecord, Run
 from kb.store import Store
 from tests.claims_support import (
     NOW,
+    ROOT,
     Silent,
     a_library,
     around,
@@ -290,30 +291,41 @@ def test_a_contract_taken_away_before_the_run_begins_breaks_nothing(store: Store
 
 # --- killed and interrupted ------------------------------------------------------------------------------------------
 
+INLINE = """
+    import sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from claims import runs, verification, worker
+    from kb.store import Store
+    from tests.claims_support import Silent
+
+    worker.CHILD = {child!r}
+    store = Store.open(Path({store!r}))
+    means = runs.Means(lambda: datetime.now(UTC), 1, {cache!r})
+    verification.verify(store, verification.plan(store, ["the-gap"], "standard", means.clock()), means, Silent())
+"""
 COMMAND = """
     import signal, sys
-    from claims import worker
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
-    child = {child!r}
-    if child:
-        worker.CHILD = child
-    sys.argv = ["stillholds", "verify", {slug!r}, "--store", {store!r}, "--processes", "2"]
+    sys.argv = ["stillholds", "verify", "the-gap", "--store", {store!r}, "--processes", "2"]
     from stillholds.cli import main
 
     main()
 """
 
 
-def command(store: Store, child: list[str] | None) -> "subprocess.Popen[str]":
-    """The command `stillholds verify the-gap`, with a child of ours or the real one."""
-    code = textwrap.dedent(COMMAND).format(child=child, slug="the-gap", store=str(store.path))
+def started(code: str, store: Store, **said: object) -> "subprocess.Popen[str]":
+    """A process that runs CODE, marked with all that come from it."""
+    cache = str(store.path.parent / "cache")
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", textwrap.dedent(code).format(store=str(store.path), cache=cache, **said)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"STILLHOLDS_TEST": str(store.path), "XDG_CACHE_HOME": str(store.path.parent / "cache")},
+        cwd=ROOT,
+        env=os.environ | {"STILLHOLDS_TEST": str(store.path), "XDG_CACHE_HOME": cache},
     )
 
 
@@ -326,7 +338,7 @@ def test_a_verification_that_is_killed_shows_as_error_before_anything_writes_and
     store: Store,
 ) -> None:
     until_its_stdin_ends = that_says(progress(1, 9), then="sys.stdin.read()")
-    process = command(store, until_its_stdin_ends)
+    process = started(INLINE, store, child=until_its_stdin_ends)
     assert until(lambda: at_work(store, 2) and sql(store, "SELECT id FROM run WHERE done = 1"), 60)
     psutil.Process(process.pid).kill()
     process.communicate()
@@ -345,7 +357,7 @@ def test_a_verification_that_is_killed_shows_as_error_before_anything_writes_and
 
 
 def test_an_interrupt_from_the_keyboard_records_an_error_and_ends_with_130(store: Store) -> None:
-    process = command(store, None)  # the real experiment, on two processes
+    process = started(COMMAND, store)  # the real experiment, on two processes, made by a worker
     assert until(lambda: at_work(store, 4), 60)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
@@ -354,7 +366,7 @@ def test_an_interrupt_from_the_keyboard_records_an_error_and_ends_with_130(store
     assert "recorded as ERROR" in said
     last = events(store)[-1]
     assert isinstance(last, RunFailed)
-    assert last.reason == "interrupted from the keyboard"
+    assert (last.reason, last.cause) == ("cancelled", "stopped")
     assert past(store).standing.word == "UNTESTED"
     assert until(lambda: not marked(str(store.path))), marked(str(store.path))
     assert audit(store).problems == ()

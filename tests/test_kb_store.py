@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 import threading
 from contextlib import closing, contextmanager
@@ -35,11 +34,13 @@ from tests.kb_support import (
     bring_in,
     contents,
     dump,
+    fill,
     filled,
     in_children,
     is_sound,
     new_store,
     reproducible,
+    small_disk,
     write,
 )
 
@@ -73,8 +74,16 @@ def test_a_location_hands_itself_on_as_an_address(name, tmp_path):
 
 @pytest.mark.parametrize(
     "address",
-    ["mysql://localhost/bees", "sqlite://", "postgresql+asyncpg://localhost/bees", "postgresql://localhost", "://"]
-    + ["not a name://bees", "nothing-known://bees", "postgresql://localhost:port/bees"],
+    [
+        "mysql://localhost/bees",
+        "sqlite://",
+        "postgresql+asyncpg://localhost/bees",
+        "postgresql://localhost",
+        "postgresql://localhost:port/bees",
+        "://",
+        "not a name://bees",
+        "nothing-known://bees",
+    ],
 )
 def test_what_is_no_address_of_a_store_is_refused(address):
     with pytest.raises(StoreError, match=f"{re.escape(repr(address))} is no address of a store: use a path, sqlite"):
@@ -277,22 +286,6 @@ def test_a_store_that_cannot_grow_says_that_the_disk_is_full_and_changes_nothing
     assert bring_in(store, PAGES).refused == []
 
 
-@contextmanager
-def small_disk(folder: Path, size: str):
-    """A file system of its own, where this machine lets us make one."""
-    folder.mkdir()
-    mount = shutil.which("mount")
-    done = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
-    )
-    if not done or done.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
 def test_a_full_disk_is_called_full_and_nothing_is_lost(tmp_path):
     with small_disk(tmp_path / "disk", "4m") as disk:
         store = filled(disk, PAGES / "line_warmth.txt")
@@ -305,11 +298,6 @@ def test_a_full_disk_is_called_full_and_nothing_is_lost(tmp_path):
         assert is_sound(store.path)
         assert dump(store.path) == before
         assert bring_in(store, PAGES).refused == []
-
-
-def fill(path: Path, leaving: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    path.write_bytes(b"b" * (free - leaving))
 
 
 # --- many at once ----------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def verify(
 ) -> None:
     """Test claims: run their experiments with fresh units and write what comes out into the ledger."""
     from claims import runs, verification
-    from stillholds import console, junit, options, present, workers
+    from stillholds import console, options, present, workers
 
     if bool(named) == every:
         raise typer.BadParameter("name the claims to verify, or say --all", param_hint="CLAIM...")
@@ -76,6 +76,8 @@ def verify(
         ids = workers.ask(opened, jobs, "asked for on the command line", options.me())
         outcomes = verification.follow(opened, ids, watcher, workers.Borrowed(opened, processes), now)
     if report is not None:
+        from stillholds import junit
+
         junit.of_outcomes(report, outcomes, gate)
     said = [present.outcome(outcome) for outcome in outcomes]
     alone = not every and named is not None and len(set(named)) == 1 and len(said) == 1

@@ -21,6 +21,7 @@ from stillholds.commands.common import (
     open_store,
     slugs,
 )
+from stillholds.commands.timeline import AsOfOption
 
 
 def init(store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -113,33 +114,36 @@ def search(
 
 def show(
     slug: Annotated[str, typer.Argument(help="The slug of a note, line, claim or paper.", autocompletion=slugs)],
+    as_of: AsOfOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one entry: its text, its links with their sentences, and for a claim its contract, runs and standing."""
     from claims import overview
     from kb import read
-    from stillholds import console, present
+    from stillholds import console, moments, present
 
+    then = moments.option(as_of, "--as-of") if as_of else None
     opened = open_store(store)
     bury(opened)
     with opened.reading() as session:
         entity = read.find(session, slug)
         view = read.view(session, entity)
-        record = overview.record(session, entity.id, now()) if entity.kind == "claim" else None
-    answer(present.entry(view, record), as_json, lambda _: console.entry(view, record))
+        record = overview.record(session, entity.id, now(), then) if entity.kind == "claim" else None
+    answer(present.entry(view, record), as_json, lambda _: console.entry(view, record, then))
 
 
-def claims(store: StoreOption = None, as_json: JsonOption = False) -> None:
+def claims(as_of: AsOfOption = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the claims with their standing."""
-    from claims import overview
-    from stillholds import console, present
+    from claims import overview, timeline
+    from stillholds import console, moments, present
 
+    then = moments.option(as_of, "--as-of") if as_of else None
     opened = open_store(store)
     bury(opened)
     with opened.reading() as session:
-        rows = overview.rows(session, now())
-    answer([present.row(row) for row in rows], as_json, lambda _: console.claims(rows))
+        rows = timeline.rows(session, then) if then else overview.rows(session, now())
+    answer([present.row(row) for row in rows], as_json, lambda _: console.claims(rows, then))
 
 
 def stats(store: StoreOption = None, as_json: JsonOption = False) -> None:

@@ -8,18 +8,22 @@ import streamlit as st
 
 from claims import overview, runs, tasks
 from claims.contract import Contract
+from claims.history import Decision
+from claims.impact import Leaning, Leans
 from claims.overview import Going, Record, RunLine, of_part
 from claims.regime import count
 from claims.standing import SubjectReading
+from claims.timeline import Told, told
 from kb import read
 from kb.read import View
 from stillholds import options, workers
-from stillholds.views import charts, cite, frame, instrument, marks, prose, run
+from stillholds.views import charts, cite, frame, instrument, marks, prose, run, timeline
 from stillholds.views.lists import mark_of_run
 from stillholds.words import (
     Mark,
     between,
     day,
+    decision_mark,
     fresh_mark,
     mark,
     scale_mark,
@@ -33,12 +37,14 @@ def page() -> None:
     """Draw the page."""
     view, record = _load()
     _head(view)
+    _then(view)
     frame.html(_facts(record))
     left, right = st.columns([0.67, 0.33], gap="large")
     with left:
         _plots(record)
         run.chosen(record)
         _history(view.card.id, record.runs)
+        _flips(told(record.history))
         _prose(view)
         _leaning(view)
     with right:
@@ -54,7 +60,15 @@ def _load() -> tuple[View, Record]:
     slug = st.query_params.get("slug", "")
     with frame.store().reading() as session:
         entity = read.find(session, slug, "claim")
-        return read.view(session, entity), overview.record(session, entity.id, frame.now())
+        return read.view(session, entity), overview.record(session, entity.id, frame.now(), timeline.as_of())
+
+
+def _then(view: View) -> None:
+    """Say that this is not what stands now, where the address asks about a date."""
+    if then := timeline.as_of():
+        now = frame.anchor(frame.address("claim", view.card.slug), "What stands now")
+        said = f"As it stood on {then:%Y-%m-%d at %H:%M} UTC, by the ledger of then. The text is today's. {now}"
+        frame.html(f"<p class='sh-small'>{said}</p>")
 
 
 def _head(view: View) -> None:
@@ -75,8 +89,10 @@ def _facts(record: Record) -> str:
         ("Standing, in its own regime", marks.html(mark(stands.word, stands.tag), big=True), sentence(stands.reason))
     ]
     facts += [_beside(reading, record) for reading in stands.subjects if reading.runs]
+    if said_by := record.history.decision:
+        facts.append(_decided(said_by, has_contract=record.history.contract is not None))
     if record.freshness:
-        fresh = marks.html(fresh_mark(record.freshness, frame.now()), big=True)
+        fresh = marks.html(fresh_mark(record.freshness, timeline.as_of() or frame.now()), big=True)
         until = (
             f" Until {day(record.freshness.turn)}."
             if record.freshness.word == "FRESH" and record.freshness.turn
@@ -91,6 +107,13 @@ def _facts(record: Record) -> str:
         + "".join(f"<div><dt>{name}</dt><dd>{shown}<p>{escape(said)}</p></dd></div>" for name, shown, said in facts)
         + "</dl>"
     )
+
+
+def _decided(said: Decision, *, has_contract: bool) -> tuple[str, str, str]:
+    """What a person said of a claim that no run can test, and where that comes from."""
+    words = f"{sentence(said.reason)} From {said.source}, on {day(said.at)}."
+    words += " Said before there was a contract; runs decide now." if has_contract else ""
+    return "Decided by a person", marks.html(decision_mark(said.word, said.who), big=True), words
 
 
 def _beside(reading: SubjectReading, record: Record) -> tuple[str, str, str]:
@@ -206,6 +229,13 @@ def _history(claim_id: str, lines: Sequence[RunLine]) -> None:
     )
 
 
+def _flips(found: Sequence[Told]) -> None:
+    """Every change of standing, the newest first, with the sequence before and after."""
+    if found:
+        rows = [timeline.cells(flip) for flip in reversed(found)]
+        frame.html(frame.heading("Changes of standing", str(len(found))) + frame.table(timeline.HEAD, rows))
+
+
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +255,18 @@ def _leaning(view: View) -> None:
     frame.html(frame.heading("What leans on it", str(len(entries))) + frame.listing(entries))
     if not entries:
         frame.empty("Nothing leans on this claim yet.")
+        return
+    with frame.store().reading() as session:
+        further = [one for one in Leans.read(session).on(view.card.id) if len(one.path) > 1]
+    if further:
+        frame.html(frame.heading("And further", str(len(further))) + frame.listing(list(map(_further, further))))
+
+
+def _further(one: Leaning) -> str:
+    """Who leans on what leans on the claim, with the path."""
+    over = " and ".join(frame.link(hop.other, hop.other.label) for hop in one.path[:-1])
+    prompt = ", and its research prompt" if one.has_prompt else ""
+    return f"{frame.link(one.other)}{prompt}<br><span class='sh-small sh-soft'>{one.other.kind}, over {over}</span>"
 
 
 # --- the right column -------------------------------------------------------------------------------------------------
@@ -232,7 +274,7 @@ def _leaning(view: View) -> None:
 
 def _actions(view: View, record: Record) -> None:
     verifier = instrument.verifier_of(record.history.contract) if record.history.contract else None
-    if verifier is None:
+    if verifier is None or timeline.as_of():
         return
     if record.going is not None:
         _live(view.card.id)

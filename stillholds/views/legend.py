@@ -26,7 +26,10 @@ def text() -> None:
     standing = [mark(word) for word in ("HOLDS", "WEAKENED", "REFUTED", "CONTESTED", "OPEN", "UNTESTED", "DOCUMENTARY")]
     scale = [scale_mark(word, certified=True) for word in ("REPRODUCED", "REPRODUCED SMALLER", "NOT REPRODUCED")]
     runs = [mark(word) for word in ("INCONCLUSIVE", "VOID", "ERROR")]
-    fresh = [Mark("", "fresh", "none", "Fresh"), Mark("", "due", "ink", "Due"), Mark("", "stale", "ink", "Stale")]
+    fresh = [
+        Mark("", "fresh", "none", "Fresh"),
+        *(Mark("", word.lower(), "ink", word) for word in ("Due", "Stale", "Retired")),
+    ]
     rows = [("Standing", standing), ("At this scale", scale), ("Runs only", runs), ("Freshness", fresh)]
     frame.html(
         frame.table(

@@ -1,5 +1,6 @@
 """All lines, all notes, all claims: a page each."""
 
+from datetime import datetime
 from html import escape
 
 from claims import overview
@@ -7,7 +8,7 @@ from claims.overview import Row, RunLine
 from kb import read
 from kb.read import Card
 from stillholds.views import frame, marks
-from stillholds.words import Mark, fresh_mark, marks_of, run_mark
+from stillholds.words import Mark, decision_mark, fresh_mark, marks_of, run_mark
 
 
 def lines() -> None:
@@ -51,11 +52,12 @@ def claims() -> None:
     )
 
 
-def claim_cells(row: Row) -> list[str]:
-    """A claim's cells in a table."""
+def claim_cells(row: Row, then: datetime | None = None) -> list[str]:
+    """A claim's cells in a table, by the clock of THEN where it is about a date."""
     stands, *beside = marks_of(row.standing)
+    beside += [decision_mark(row.decision.word, row.decision.who)] if row.decision else []
     fresh = (
-        marks.html(fresh_mark(row.freshness, frame.now()))
+        marks.html(fresh_mark(row.freshness, then or frame.now()))
         if row.freshness
         else "<span class='sh-soft'>no contract</span>"
     )

@@ -25,6 +25,8 @@ _PLAIN = {
     "fresh": _DIAL.format(dash="") + "<path d='M8 8V2A6 6 0 1 1 2.3 9.8Z'/>",
     "due": _DIAL.format(dash="") + _HANDS,
     "stale": _DIAL.format(dash=" stroke-dasharray='3.1 2.2'") + _HANDS,
+    "retired": _DIAL.format(dash="") + "<path d='M4.6 8h6.8' stroke='#000' stroke-width='2'/>",
+    "decided": "<path d='M2 14l1-4L11.5 1.5l3 3L6 13z' fill='none' stroke='#000' stroke-width='1.5'/>",
     "inconclusive": "<path d='M1 8h14M1 5v6M15 5v6' stroke='#000' stroke-width='1.8'/>"
     "<path d='M8 2v12' stroke='#000' stroke-width='1.5' stroke-dasharray='2 1.5'/>",
     "void": "<circle cx='8' cy='8' r='5.8' fill='none' stroke='#000' stroke-width='1.8'/>"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from stillholds.views import claim, frame, graph, home, lists, note, paper, search, upload
+from stillholds.views import claim, frame, graph, home, lists, note, paper, search, timeline, upload
 from stillholds.views.nav import listen
 
 
@@ -17,6 +17,7 @@ def main() -> None:
         st.Page(_framed(lists.lines), title="Lines", url_path="lines"),
         st.Page(_framed(lists.notes), title="Notes", url_path="notes"),
         st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
+        st.Page(_framed(timeline.page), title="Changes", url_path="changes"),
         st.Page(_framed(graph.page), title="Graph", url_path="graph"),
         st.Page(_framed(search.page), title="Search", url_path="search"),
         st.Page(_framed(upload.page), title="Your own log", url_path="your-own-log"),

@@ -20,8 +20,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from claims import measuring
 from claims.contract import Contract
-from claims.runs import Begun, Job
-from claims.runs import Means
+from claims.runs import Begun, Job, Means
 from claims.verification import Outcome
 from claims.worker import cache_folder
 from stillholds import logs, present

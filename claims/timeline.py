@@ -1,0 +1,213 @@
+"""A library over time: what stood at a date, what flipped, and what is different between two dates.
+
+What pages say is taken as it is now: titles, and what leans on what. Everything else is a fold over the ledger as it was.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pydantic import AwareDatetime
+from sqlmodel import Session, col, select
+
+from claims import ledger
+from claims.errors import CannotSay
+from claims.freshness import Retirement
+from claims.history import Decision, Flip, History, fold, until
+from claims.impact import Leaning, Leans
+from claims.ledger import VerdictGiven
+from claims.overview import Row, row_of
+from claims.standing import Standing, headline
+from kb.models import Checkpoint, Claim, Entity
+from kb.read import Card, card
+from verifiers.measurement import Value
+
+
+class Told(Flip):
+    """A flip, and whether what was found at another scale came of runs that a certificate covers, before and after."""
+
+    was_certified: bool = True
+    now_certified: bool = True
+
+
+class ClaimFlip(Value):
+    """A flip, and whose."""
+
+    claim: Card
+    flip: Told
+
+
+class Stood(Value):
+    """What a claim came to at a date; `known` is false before it came into the library."""
+
+    known: bool
+    standing: Standing
+    decision: Decision | None
+    retired: Retirement | None
+
+
+class Change(Value):
+    """A claim that is not what it was, or that was something else between: the flips in between, oldest first."""
+
+    claim: Card
+    before: Stood
+    after: Stood
+    flips: tuple[Told, ...]
+    leaning: tuple[Leaning, ...]
+
+    @property
+    def came_back(self) -> bool:
+        """Whether both dates say the same, and something else was said between."""
+        return bool(self.flips) and headline(self.before.standing) == headline(self.after.standing)
+
+
+class Difference(Value):
+    """What is different between two dates."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    changes: tuple[Change, ...]
+    new: tuple[Card, ...]  # claims that came into the library between
+    same: int
+
+
+# --- dates -----------------------------------------------------------------------------------------------------------
+
+
+def in_order(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """Two dates, the earlier first.
+
+    Raises:
+        CannotSay: when they are the other way round.
+    """
+    if since > until:
+        raise CannotSay(
+            f"the first date, {since:%Y-%m-%d %H:%M} UTC, is later than the second, {until:%Y-%m-%d %H:%M} UTC"
+        )
+    return since, until
+
+
+# --- one claim -------------------------------------------------------------------------------------------------------
+
+_FLIPS: dict[str, tuple[Told, ...]] = {}  # by the digest at a chain's end, which stands for all of it
+MOST_KEPT = 20_000
+
+
+def told(past: History) -> tuple[Told, ...]:
+    """The flips of a record, oldest first, as they may be told."""
+    certified = {
+        entry.seq: not isinstance(entry.event, VerdictGiven) or entry.event.certificate is not None
+        for entry in past.entries
+    }
+    before: dict[str, bool] = {}
+    found = []
+    for flip in past.flips:
+        now = flip.axis != "so far" and certified[flip.seq]
+        was = before.get(flip.axis, flip.axis != "so far")
+        found.append(Told(**dict(flip), was_certified=was, now_certified=now))
+        before[flip.axis] = now
+    return tuple(found)
+
+
+def flips_of(session: Session, claim_id: str) -> tuple[Told, ...]:
+    """The flips of a claim, oldest first; a chain that has not moved is not folded again."""
+    head = ledger.head(session, claim_id)
+    if head is None:
+        return ()
+    documentary = session.get_one(Claim, claim_id).documentary
+    key = ledger.digest_of([head.digest, documentary])
+    if key not in _FLIPS:
+        if len(_FLIPS) >= MOST_KEPT:
+            _FLIPS.clear()
+        _FLIPS[key] = told(fold(claim_id, documentary, ledger.entries(session, claim_id)))
+    return _FLIPS[key]
+
+
+def stood(past: History, *, known: bool) -> Stood:
+    """What a record comes to."""
+    return Stood(known=known, standing=past.standing, decision=past.decision, retired=past.waiting.retired)
+
+
+def difference_of(before: History, after: History, *, was_known: bool) -> tuple[Stood, Stood, tuple[Told, ...]]:
+    """What a claim's record was and is, and the flips between: those of entries that the earlier one does not have."""
+    seen = before.entries[-1].seq if before.entries else 0
+    between = tuple(flip for flip in told(after) if flip.seq > seen)
+    return stood(before, known=was_known), stood(after, known=True), between
+
+
+def is_other(before: Stood, after: Stood, flips: Sequence[Flip]) -> bool:
+    """Whether there is anything to tell."""
+    said = (before.decision, before.retired) != (after.decision, after.retired)
+    return bool(flips) or said or (before.known and headline(before.standing) != headline(after.standing))
+
+
+# --- all claims ------------------------------------------------------------------------------------------------------
+
+
+def flips(session: Session, since: datetime | None = None, until: datetime | None = None) -> list[ClaimFlip]:
+    """The flips of all claims after SINCE and until UNTIL, newest first."""
+    found = [
+        ClaimFlip(claim=card(claim), flip=flip)
+        for claim in _claims(session)
+        for flip in flips_of(session, claim.id)
+        if (since is None or flip.at > since) and (until is None or flip.at <= until)
+    ]
+    return sorted(found, key=lambda one: (one.flip.at, one.claim.slug, one.flip.seq), reverse=True)
+
+
+def rows(session: Session, as_of: datetime) -> list[Row]:
+    """All claims that the library had at a date, by title, as they stood then, fresh or due by the clock of then."""
+    found = []
+    for entity in _claims(session):
+        claim = session.get_one(Claim, entity.id)
+        entries = until(ledger.entries(session, entity.id), as_of)
+        if entries or entity.created_at <= as_of:
+            found.append(row_of(entity, claim, fold(entity.id, claim.documentary, entries), as_of))
+    return found
+
+
+def difference(session: Session, since: datetime, until_: datetime) -> Difference:
+    """What is different between two dates, each as it stood then, and what leans on every claim that changed.
+
+    Raises:
+        CannotSay: when the dates are the other way round.
+    """
+    in_order(since, until_)
+    leans = Leans.read(session)
+    changes, new, same = [], [], 0
+    for entity in _claims(session):
+        documentary, entries = session.get_one(Claim, entity.id).documentary, ledger.entries(session, entity.id)
+        then, now = until(entries, since), until(entries, until_)
+        if not now and entity.created_at > until_:
+            continue
+        was_known = bool(then) or entity.created_at <= since
+        before, after, between = difference_of(
+            fold(entity.id, documentary, then), fold(entity.id, documentary, now), was_known=was_known
+        )
+        new += [] if was_known else [card(entity)]
+        if is_other(before, after, between):
+            on = leans.on(entity.id)
+            changes.append(Change(claim=card(entity), before=before, after=after, flips=between, leaning=on))
+        else:
+            same += was_known
+    changes.sort(key=lambda one: max((flip.at for flip in one.flips), default=since), reverse=True)
+    return Difference(since=since, until=until_, changes=tuple(changes), new=tuple(new), same=same)
+
+
+def changed_since(session: Session, days: int, now: datetime) -> dict[str, list[Told]]:
+    """The claims whose standing changed within so many days: id → flips, oldest first."""
+    after = now - timedelta(days=days)
+    return {
+        claim.id: recent
+        for claim in _claims(session)
+        if (recent := [flip for flip in flips_of(session, claim.id) if flip.at > after])
+    }
+
+
+def head(session: Session) -> str:
+    """The newest seal of the ledger, which stands for all of it."""
+    last = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc())).first()
+    return last.digest if last else ledger.START
+
+
+def _claims(session: Session) -> Sequence[Entity]:
+    return session.exec(select(Entity).where(Entity.kind == "claim").order_by(Entity.title)).all()
