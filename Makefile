@@ -45,6 +45,7 @@ bench: env  ## speed, side by side with what a user would pick instead
 	$(BIN)/python -P benchmarks/verdict.py
 	$(BIN)/python -P benchmarks/noise_floor.py
 	$(BIN)/python -P benchmarks/lab.py
+	$(BIN)/python -P benchmarks/standing.py
 
 $(VENV)/pyvenv.cfg:
 	@command -v $(PYTHON) >/dev/null || { echo 'Still Holds needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3'; exit 1; }

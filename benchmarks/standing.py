@@ -142,7 +142,7 @@ def cases(sd: float, skew: float, change: float, weeks: int, effects: Sequence[f
 
 def changing(usual: Contract, sd: float, change: float, weeks: int) -> list[Case]:
     """An effect that falls by CHANGE standard deviations half-way, in silence and with a version of the verifier."""
-    turns = max(HALF_A_YEAR, weeks // 2 // HALF_A_YEAR * HALF_A_YEAR)
+    turns = weeks // 2 // HALF_A_YEAR * HALF_A_YEAR or max(1, weeks // 2)
     middle = sum(BORDERS.values()) / 2
     before, after = middle + change * sd / 2, middle - change * sd / 2
     said = f"falls by {change:g} SD in week {turns}"
@@ -273,10 +273,11 @@ def _largest(share: float) -> float:
 def _given_up(case: Case, units: Numbers) -> Flags:
     if not case.lost_runs:
         return np.zeros(len(units), dtype=bool)
-    return units.mean(axis=1) > case.truth + case.sd * _largest(case.lost_runs) / math.sqrt(UNITS)
+    largest: Flags = units.mean(axis=1) > case.truth + case.sd * _largest(case.lost_runs) / math.sqrt(UNITS)
+    return largest
 
 
-def folded(case: Case, units: Numbers, void: Flags, given_up: Flags) -> tuple[list[str], int | None]:
+def folded(case: Case, units: Numbers, void: Flags, given_up: Flags) -> tuple[list[Word], int | None]:
     """What the claim stands at after each week, through the fold of the product, and when CHANGED first shows."""
     fold = Fold()
     fold.begin(case.contract)
@@ -347,19 +348,16 @@ def _plain_means(units: Numbers, used: Flags) -> tuple[Numbers, Numbers]:
     sums, squares = values.sum(axis=1).cumsum(), (values**2).sum(axis=1).cumsum()
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = sums / n
-        half = _t(n) * np.sqrt((squares - sums * centre) / (n - 1) / n)
+        half = _t_table(units.size)[n] * np.sqrt((squares - sums * centre) / (n - 1) / n)
     return np.where(n > 1, centre - half, -np.inf), np.where(n > 1, centre + half, np.inf)
 
 
-def _t(n: npt.NDArray[np.int64]) -> Numbers:
-    return np.array([_t_table()[k] for k in n.tolist()])
-
-
 @cache
-def _t_table() -> list[float]:
+def _t_table(most: int) -> Numbers:
+    """Student's boundary for every number of units up to MOST."""
     from scipy.stats import t
 
-    return [math.inf, math.inf, *t.ppf(0.975, np.arange(1, 20_000)).tolist()]
+    return np.concatenate(([np.inf, np.inf], t.ppf(0.975, np.arange(1, most))))
 
 
 def _plain_medians(units: Numbers, used: Flags) -> tuple[Numbers, Numbers]:

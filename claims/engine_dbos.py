@@ -177,8 +177,8 @@ def _engine(store: Store) -> Engine:
     that is waited for, because losing what it wrote last costs a task that is found again.
     """
     if store.location.path is None:
-        return create_engine(store.location.url, pool_pre_ping=True)
-    engine = create_engine(f"sqlite:///{store.location.path}", pool_pre_ping=False)
+        return store.engine
+    engine = create_engine(store.location.url)
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:

@@ -10,8 +10,7 @@ from claims import worker
 from claims.certified import certificate_for
 from claims.contract import Contract, contract_from
 from claims.judge import judge
-from claims.runs import Begun, Job
-from claims.runs import Means
+from claims.runs import Begun, Job, Means
 from claims.verification import Outcome, Watcher, outcome_of
 from verifiers import subjects
 from verifiers.measurement import Failure, Measurement, Profile, Request, SubjectRef

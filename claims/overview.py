@@ -3,13 +3,13 @@ record.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime
 from sqlmodel import Session, col, select
 
-from claims import ledger, service, tasks
+from claims import ledger, service, tasks, today
 from claims.contract import Contract
 from claims.freshness import Freshness, Waiting, fresh_until, freshness
 from claims.history import Decision, History, contracts, history
@@ -146,7 +146,9 @@ def row(session: Session, claim_id: str, now: datetime) -> Row:
 
 def _row(entity: Entity, claim: Claim, state: ClaimState | None, now: datetime) -> Row:
     written: dict[str, Any] = claim.contract or {}
-    fresh = fresh_of(state, int(written.get("shelf_life_days", 30)), now) if written else None
+    fresh = (
+        fresh_of(state, str(written.get("verifier")), int(written.get("shelf_life_days", 30)), now) if written else None
+    )
     return Row(
         id=entity.id,
         slug=entity.slug,
@@ -158,15 +160,14 @@ def _row(entity: Entity, claim: Claim, state: ClaimState | None, now: datetime) 
         standing=Standing.model_validate(state.body) if state else _untested(claim),
         freshness=fresh,
         last_run_at=state.last_run_at if state else None,
-        due_at=due_at(fresh, int(written.get("shelf_life_days", 30)), entity.created_at),
+        due_at=due_at(fresh, state.fresh_until if state else None, entity.created_at),
     )
 
 
 def row_of(entity: Entity, claim: Claim, past: History, now: datetime) -> Row:
     """One claim in one line by its record, which may be that of another time: NOW is the clock of then."""
     contract = past.contract
-    over = fresh_until(contract, past.runs) if contract else None
-    fresh = freshness(over, contract.shelf_life_days, now, past.waiting) if contract else None
+    fresh = _fresh(past, now, then=True)
     return Row(
         id=entity.id,
         slug=entity.slug,
@@ -178,26 +179,43 @@ def row_of(entity: Entity, claim: Claim, past: History, now: datetime) -> Row:
         standing=past.standing,
         freshness=fresh,
         last_run_at=past.runs[-1].at if past.runs else None,
-        due_at=due_at(fresh, contract.shelf_life_days, past.contract_since or entity.created_at) if contract else None,
+        due_at=due_at(fresh, fresh_until(contract, past.runs) if contract else None, entity.created_at),
         decision=None if contract else past.decision,
     )
 
 
-def due_at(fresh: Freshness | None, shelf_life_days: int, since: datetime) -> datetime | None:
-    """When a claim becomes due, or did; SINCE is when one that was never tested could have been."""
+def due_at(fresh: Freshness | None, over: datetime | None, since: datetime) -> datetime | None:
+    """When a claim becomes due, or did: when its shelf life is OVER, or something else came first; SINCE is when one
+    that was never tested could have been.
+    """
     if fresh is None or fresh.word == "RETIRED":
         return None
-    if fresh.turn is None:
+    if over is None:
         return since
-    return fresh.turn - timedelta(days=shelf_life_days) if fresh.word == "STALE" else fresh.turn
+    return min(over, fresh.turn) if fresh.word == "DUE" and fresh.turn else over
 
 
-def fresh_of(state: ClaimState | None, shelf_life_days: int, now: datetime) -> Freshness:
+def _fresh(past: History, now: datetime, *, then: bool) -> Freshness | None:
+    """How fresh a claim is by its chain, or was THEN: which code and machine there were, is known of now alone."""
+    if past.contract is None:
+        return None
+    newest = next((run for run in reversed(past.runs) if run.counts), None)
+    because = past.waiting.because
+    if newest is not None and not then:
+        because += today.changes(past.contract.verifier, newest.verifier_code, newest.environment)
+    waiting = past.waiting.model_copy(update={"because": because})
+    return freshness(fresh_until(past.contract, past.runs), past.contract.shelf_life_days, now, waiting)
+
+
+def fresh_of(state: ClaimState | None, verifier: str, shelf_life_days: int, now: datetime) -> Freshness:
     """How fresh a claim is by its cached state."""
     if state is None:
         return freshness(None, shelf_life_days, now)
     said = Waiting.model_validate(state.waiting or {})
-    return freshness(state.fresh_until, shelf_life_days, now, said)
+    changed = today.changes(verifier, state.verifier_code, state.environment)
+    return freshness(
+        state.fresh_until, shelf_life_days, now, said.model_copy(update={"because": said.because + changed})
+    )
 
 
 def _untested(claim: Claim) -> Standing:
@@ -213,10 +231,9 @@ def record(session: Session, claim_id: str, now: datetime, as_of: datetime | Non
     lines = tuple(reversed(_lines(session, past, then=as_of is not None)))
     current = {run.run for run in past.runs}
     newest = next((line for line in lines if line.run in current), None)
-    over = fresh_until(past.contract, past.runs) if past.contract else None
     return Record(
         history=past,
-        freshness=freshness(over, past.contract.shelf_life_days, now, past.waiting) if past.contract else None,
+        freshness=_fresh(past, now, then=as_of is not None),
         runs=lines,
         newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
         going=None if as_of else going(session, claim_id, now),

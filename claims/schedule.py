@@ -515,7 +515,7 @@ class Waiting(Value):
 
     key: str
     claims: tuple[str, ...]  # slugs
-    state: Literal["fresh", "failed lately", "under way", "retired"]
+    state: Literal["not due", "failed lately", "under way", "retired"]
     reason: str
     until: AwareDatetime | None
 
@@ -536,6 +536,16 @@ class Plan(Value):
     def now(self) -> tuple[Due, ...]:
         """What may start now, in order."""
         return tuple(due for due in self.due if due.state == "ready")
+
+    @property
+    def shortfall(self) -> str:
+        """What to say when the budget cannot keep every shelf life; empty when it can, or is 0 on purpose."""
+        if not 0 < self.budget_cpu_seconds < self.needed_cpu_seconds:
+            return ""
+        return (
+            f"The budget cannot keep every shelf life: that takes about {self.needed_cpu_seconds / 60:.3g} CPU-minutes a "
+            "day. Claims are tested less often than their contracts ask for."
+        )
 
 
 def next_due(
@@ -614,8 +624,9 @@ def _waiting(one: Candidate, settings: Settings, now: datetime) -> Waiting | Non
         return None
     first = min(one.living, key=lambda claim: claim.due_at)
     if first.due_at > now:
-        reason = f"its turn comes on {settings.said(first.due_at)}: {_interval(first)}"
-        return Waiting(key=one.key, claims=slugs, state="fresh", reason=reason, until=first.due_at)
+        happened = "; ".join(_happened(event, settings) for event in first.open_events)
+        reason = f"its turn comes on {settings.said(first.due_at)}: {happened or _interval(first)}"
+        return Waiting(key=one.key, claims=slugs, state="not due", reason=reason, until=first.due_at)
     if (again := _retry_at(one)) and again > now:
         reason = (
             f"its last {_counted(one.failures, 'run')} gave no evidence: tried again from {settings.said(again)} on"

@@ -7,7 +7,7 @@ them: `waiting` finds all that is not made yet.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -247,7 +247,7 @@ def _take(store: Store, task_id: str, host: Host, now: datetime) -> Job | None:
     runs.bury(store, now)
     with store.writing() as session:
         task = session.get(Task, task_id)
-        if task is None or task.state not in OPEN:
+        if task is None or task.state not in OPEN or _is_in_hand(session, task_id):
             return None
         made = session.exec(select(Run.id).where(Run.task_id == task_id, Run.state == "measured")).first()
         if made is not None:  # the worker died between the verdict and this
@@ -258,6 +258,12 @@ def _take(store: Store, task_id: str, host: Host, now: datetime) -> Job | None:
             return None
         task.state, task.worker, task.begun_at = "running", host.name, task.begun_at or now
         return Job.model_validate(task.job)
+
+
+def _is_in_hand(session: Session, task_id: str) -> bool:
+    """Whether somebody is at it: what a queue forgot while it went on is queued twice."""
+    going = session.exec(select(Run).where(Run.task_id == task_id, Run.state == "running"))
+    return any(runs.is_alive(run) for run in going)
 
 
 def _attempt(store: Store, job: Job, task_id: str, means: Means, host: Host) -> Failure | None:
@@ -283,11 +289,14 @@ def measured(store: Store, job: Job, run: Begun, means: Means, host: Host) -> Me
     """What a run's child process says in the end."""
 
     def on_progress(progress: Progress) -> None:
-        runs.follow(store, run.id, progress, means.clock())
+        with suppress(StoreError):  # what is seen of a run is not worth the run
+            runs.follow(store, run.id, progress, means.clock())
         host.progressed(progress)
 
     def is_cancelled() -> bool:
-        return host.is_stopping() or runs.is_cancelled(store, run.id)
+        with suppress(StoreError):
+            return host.is_stopping() or runs.is_cancelled(store, run.id)
+        return host.is_stopping()
 
     request = Request(
         verifier=job.verifier,

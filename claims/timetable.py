@@ -71,6 +71,20 @@ class Timetable(NamedTuple):
     looked_at: datetime | None
     next_look: datetime | None
 
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """The settings in words, each with its name."""
+        said = self.settings
+        used = self.plan.spent_today_cpu_seconds / 60
+        looks = [f"next {said.said(self.next_look)}"] if self.next_look else []
+        looks += [f"last {said.said(self.looked_at)}"] if self.looked_at else []
+        return [
+            ("Schedule", f"{'on' if said.on else 'off'}, {said.profile} runs"),
+            ("Looks", f"{', '.join([said.cron, *looks])} ({said.timezone})"),
+            ("Budget", f"{said.budget_cpu_minutes:g} CPU-minutes a day, {used:.3g} of them used today"),
+            ("Quiet", ", ".join(said.quiet) or "never"),
+        ]
+
 
 def timetable(store: Store, now: datetime) -> Timetable:
     """What is due at NOW, and what the schedule will do about it.
@@ -81,9 +95,7 @@ def timetable(store: Store, now: datetime) -> Timetable:
     with store.reading() as session:
         said = settings(session)
         row = session.get(Schedule, 1)
-        jobs = _jobs(session, said.profile)
-        open_tasks = _open_tasks(session)
-        plan = _plan(session, jobs, open_tasks, said, now, is_shared=store.location.path is None)
+        _, plan = _planned(session, said, now, is_shared=store.location.path is None)
         return Timetable(said, plan, row.looked_at if row else None, said.next_look(now) if said.on else None)
 
 
@@ -98,8 +110,7 @@ def tick(store: Store, now: datetime, enqueue: Enqueue) -> None:
         row = session.get(Schedule, 1)
         if row is None or not said.on or not _is_time(row, said, now):
             return
-        jobs = _jobs(session, said.profile)
-        plan = _plan(session, jobs, _open_tasks(session), said, now, is_shared=store.location.path is None)
+        jobs, plan = _planned(session, said, now, is_shared=store.location.path is None)
     until = said.next_look(now)
     for due in plan.now:
         if due.starts and due.starts < until:
@@ -115,31 +126,39 @@ def _is_time(row: Schedule, said: Settings, now: datetime) -> bool:
     return said.next_look(max(row.looked_at, min(row.changed_at, now))) <= now
 
 
-def _plan(
-    session: Session,
-    jobs: Mapping[str, Job],
-    open_tasks: Sequence[Task],
-    said: Settings,
-    now: datetime,
-    *,
-    is_shared: bool,
-) -> Plan:
-    chosen = _candidates(session, jobs, open_tasks, now, is_shared=is_shared)
-    return schedule.next_due(chosen, _spent(session, open_tasks, said, now), said, now, os.cpu_count() or 1)
-
-
-def _open_tasks(session: Session) -> list[Task]:
-    return list(session.exec(select(Task).where(col(Task.state).in_(OPEN))))
+def _planned(session: Session, said: Settings, now: datetime, *, is_shared: bool) -> tuple[dict[str, Job], Plan]:
+    """The measurements that there are, by their stream, and what to do about them."""
+    states = {state.claim_id: state for state in session.exec(select(ClaimState))}
+    contracts = _contracts(session, states)
+    jobs = _jobs(contracts, said.profile)
+    open_tasks = session.exec(select(Task).where(col(Task.state).in_(OPEN))).all()
+    known = _Known(
+        contracts=contracts,
+        states=states,
+        slugs=dict(session.exec(select(Entity.id, Entity.slug).where(Entity.kind == "claim")).all()),
+        leans=Leans.read(session),
+        past=_past(session),
+        given_up=_given_up(session, now),
+        queued=frozenset(Job.model_validate(task.job).stream for task in open_tasks),
+        codes={name: today.code_of(name) for name in {job.verifier for job in jobs.values()}},
+        environment=None if is_shared else today.environment(),
+    )
+    candidates = [_candidate(job, known) for job in jobs.values()]
+    spent = _spent(session, open_tasks, said, now)
+    return jobs, schedule.next_due(candidates, spent, said, now, os.cpu_count() or 1)
 
 
 # --- what there is to choose from ------------------------------------------------------------------------------------
 
 
-def _jobs(session: Session, profile: schedule.ScheduledProfile) -> dict[str, Job]:
-    """The measurement of every claim with a contract, by its stream; claims that share one share it here too."""
+Contracts = Mapping[str, tuple[Contract, datetime]]  # of each claim, and since when
+
+
+def _jobs(contracts: Contracts, profile: schedule.ScheduledProfile) -> dict[str, Job]:
+    """Every measurement that a contract asks for and that can be made here, by its stream."""
     shared: dict[tuple[str, str, str], list[tuple[str, Contract]]] = defaultdict(list)
-    for claim_id, (contract, _) in _contracts(session).items():
-        for subject in contract.subjects:
+    for claim_id, (contract, _) in contracts.items():
+        for subject in contract.subjects if contract.verifier in verifiers() else ():
             shared[contract.verifier, ledger.canonical(contract.parameters), subject].append((claim_id, contract))
     jobs = [
         Job(
@@ -157,9 +176,9 @@ def _jobs(session: Session, profile: schedule.ScheduledProfile) -> dict[str, Job
     return {job.stream: job for job in jobs}
 
 
-def _contracts(session: Session) -> dict[str, tuple[Contract, datetime]]:
+def _contracts(session: Session, states: Mapping[str, ClaimState]) -> dict[str, tuple[Contract, datetime]]:
     """The contract of every claim that has one and is not retired, and since when."""
-    retired = {state.claim_id for state in session.exec(select(ClaimState)) if _waiting(state).retired}
+    retired = {claim_id for claim_id, state in states.items() if _waiting(state).retired}
     newest: dict[str, ledger.Entry] = {}
     for row in session.exec(
         select(LedgerEntry).where(LedgerEntry.kind == "contract").order_by(col(LedgerEntry.seq), LedgerEntry.claim_id)
@@ -190,13 +209,14 @@ class _Past(NamedTuple):
 class _Known(NamedTuple):
     """What is read once for all candidates."""
 
-    contracts: Mapping[str, tuple[Contract, datetime]]
+    contracts: Contracts
     states: Mapping[str, ClaimState]
     slugs: Mapping[str, str]
     leans: Leans
     past: Mapping[str, Sequence[_Past]]  # runs of each stream, oldest first
     given_up: Mapping[str, Sequence[datetime]]  # when tasks of each stream failed
     queued: frozenset[str]  # streams
+    codes: Mapping[str, str]  # of each verifier, as it would run now
     environment: str | None  # None where many machines share a library, for theirs differ
 
     def last_of(
@@ -215,23 +235,6 @@ class _Known(NamedTuple):
         """When each run of a stream was measured."""
         past = self.past.get(stream, ())
         return {run.number: run.ended_at for run in past if run.state == "measured" and run.ended_at}
-
-
-def _candidates(
-    session: Session, jobs: Mapping[str, Job], open_tasks: Sequence[Task], now: datetime, *, is_shared: bool
-) -> list[Candidate]:
-    """Every measurement that somebody's contract asks for, and that can be made here."""
-    known = _Known(
-        contracts=_contracts(session),
-        states={state.claim_id: state for state in session.exec(select(ClaimState))},
-        slugs=dict(session.exec(select(Entity.id, Entity.slug).where(Entity.kind == "claim")).all()),
-        leans=Leans.read(session),
-        past=_past(session),
-        given_up=_given_up(session, now),
-        queued=frozenset(Job.model_validate(task.job).stream for task in open_tasks),
-        environment=None if is_shared else today.environment(),
-    )
-    return [_candidate(job, known) for job in jobs.values() if job.verifier in verifiers()]
 
 
 def _past(session: Session) -> dict[str, list[_Past]]:
@@ -283,7 +286,7 @@ def _watched(claim_id: str, job: Job, known: _Known) -> Watched:
         shelf_life_days=contract.shelf_life_days,
         since=since,
         last_run_at=last,
-        events=tuple(_events(state, job.verifier, known.environment)) if state else (),
+        events=tuple(_events(state, job.verifier, known, was_tested=last is not None)) if state else (),
         standing=state.standing if state else "UNTESTED",
         rhythm=schedule.rhythm(_looks(reading, contract, known.times(job.stream), last), contract.shelf_life_days)
         if reading and last
@@ -291,13 +294,15 @@ def _watched(claim_id: str, job: Job, known: _Known) -> Watched:
     )
 
 
-def _events(state: ClaimState, verifier: str, environment: str | None) -> list[Event]:
+def _events(state: ClaimState, verifier: str, known: _Known, *, was_tested: bool) -> list[Event]:
     """What people and papers said, and whether the code or the libraries are others than those of the newest run."""
     because = _waiting(state).because
     events = [Event(cause=CAUSES.get(one.cause, one.cause), at=one.at, said=one.said) for one in because]  # type: ignore[arg-type]
-    if state.verifier_code and state.verifier_code != today.code_of(verifier):
+    if not was_tested:
+        return events
+    if state.verifier_code and state.verifier_code != known.codes[verifier]:
         events.append(Event(cause="verifier", at=None))
-    if environment and state.environment and state.environment != environment:
+    if known.environment and state.environment and state.environment != known.environment:
         events.append(Event(cause="library", at=None))
     return events
 
@@ -306,10 +311,10 @@ def _looks(
     reading: SubjectReading, contract: Contract, times: Mapping[int, datetime], newest: datetime
 ) -> list[schedule.Look]:
     """The sequence after each run of the newest sample, on the scale of analysis: that of the first endpoint."""
-    looks = []
+    looks, borders = [], _borders(contract)
     for look in reading.looks:
         low, estimate, high = (_analysed(contract, value) for value in (look.low, look.estimate, look.high))
-        border = min(_borders(contract), key=lambda at: abs(at - estimate))
+        border = min(borders, key=lambda at: abs(at - estimate))
         at = min(times.get(look.run, newest), newest)
         looks.append(Look(at=at, n=look.n, low=low, estimate=estimate, high=high, border=border, word=look.word))
     return looks

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from claims import ledger
+from claims.freshness import Because
 from verifiers import provenance
 from verifiers.measurement import Provenance
-from verifiers.registry import Verifier, find
+from verifiers.registry import Verifier, find, verifiers
 
 
 def code_of(name: str) -> str:
@@ -43,9 +44,12 @@ def _package_of(entry: str) -> Path:
     return path.parent if path.name == "__init__.py" else path
 
 
+@lru_cache(maxsize=1)
 def environment() -> str:
-    """The digest of where a run would be made now, on the processor."""
-    return digest_of_environment(provenance.packages(), platform.python_version(), provenance.machine(), "cpu", 1)
+    """The digest of where a run would be made now, on the processor. It stays while this process does: what is
+    installed beside it is not what it has loaded.
+    """
+    return digest_of_environment(provenance.packages(), platform.python_version(), provenance.machine(), "cpu", provenance.threads())
 
 
 def environment_of(origin: Provenance) -> str:
@@ -61,3 +65,13 @@ def digest_of_environment(packages: dict[str, str], python: str, platform: str, 
     return ledger.digest_of(
         {"packages": versions, "python": python, "platform": platform, "device": device, "threads": threads}
     )
+
+
+def changes(verifier: str, code: str | None, where: str | None) -> tuple[Because, ...]:
+    """Whether the newest run of a claim, made by CODE in that environment, would be made by others now."""
+    found = []
+    if code is not None and verifier in verifiers() and code != code_of(verifier):
+        found.append(Because(cause="verifier", said=f"the code of {verifier} has changed since its newest run"))
+    if where is not None and where != environment():
+        found.append(Because(cause="library", said="library versions or the machine are others than at its newest run"))
+    return tuple(found)

@@ -24,8 +24,8 @@ from claims.contract import Contract
 from claims.errors import CannotCertify
 from claims.goals import STANDARD, Effort, needs_more
 from claims.ledger import digest_of
-from claims.truths import Asked, contract_for, is_design, truths
 from claims.runs import Means
+from claims.truths import Asked, contract_for, is_design, truths
 from verifiers import certificate, provenance, registry
 from verifiers.certificate import Certificate, Rule
 from verifiers.measurement import Failure, Request, SubjectRef, Value

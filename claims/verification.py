@@ -99,7 +99,7 @@ def is_due(session: Session, claim_id: str, now: datetime) -> bool:
     if contract is None:
         return False
     state = session.get(ClaimState, claim_id)
-    return fresh_of(state, contract.shelf_life_days, now).word in {"DUE", "STALE"}
+    return fresh_of(state, contract.verifier, contract.shelf_life_days, now).word in {"DUE", "STALE"}
 
 
 def verify(store: Store, jobs: Sequence[Job], means: Means, watcher: Watcher) -> list[Outcome]:

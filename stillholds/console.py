@@ -18,7 +18,6 @@ from claims.contract import Contract
 from claims.freshness import Freshness
 from claims.history import Decision
 from claims.judge import Judged
-from claims.ledger import Entry
 from claims.overview import Record, Row, RunLine
 from claims.runs import Begun, Job, expected_cpu_seconds
 from claims.tasks import Queue
@@ -342,14 +341,15 @@ def history(card: Card, record: Record, as_of: datetime | None) -> None:
     out().print(Text(f"claim · {card.slug}{when}", style="bright_black"))
     _record(record, as_of)
     past = record.history
-    out().print(Padding(_events(past.entries), (1, 0, 0, 0)))
+    out().print(Padding(_events(record), (1, 0, 0, 0)))
     _flips("Changes of standing", told(past))
 
 
-def _events(entries: Sequence[Entry]) -> Table:
+def _events(record: Record) -> Table:
+    outside = {line.run for line in record.runs if line.differences}
     table = _table("entry", "when", "what", "")
-    for entry in entries:
-        what, said = event_words(entry.event)
+    for entry in record.history.entries:
+        what, said = event_words(entry.event, outside=getattr(entry.event, "run", None) in outside)
         table.add_row(str(entry.seq), f"{entry.at:%Y-%m-%d %H:%M}", what, said)
     return table
 
@@ -370,7 +370,8 @@ def difference(found: Difference) -> None:
     since, until = f"{found.since:%Y-%m-%d %H:%M}", f"{found.until:%Y-%m-%d %H:%M}"
     for change in found.changes:
         _change(change)
-    for card in found.new:
+    told_already = {change.claim.id for change in found.changes}
+    for card in (card for card in found.new if card.id not in told_already):
         out().print(
             Text("new    ", style="bright_black").append(card.title).append(f"  {card.slug}", style="bright_black")
         )

@@ -114,7 +114,8 @@ def _interval(reading: SubjectReading) -> str:
         return ""
     look = reading.looks[-1]
     level = f" at {100 * reading.level:.3g} %" if reading.level else ""
-    return f"{reading.subject}: {between(look.low, look.estimate, look.high)}{level}, {look.n} units in {reading.runs} runs"
+    runs = "1 run" if reading.runs == 1 else f"{reading.runs} runs"
+    return f"{reading.subject}: {between(look.low, look.estimate, look.high)}{level}, {look.n} units in {runs}"
 
 
 def _changed(reading: SubjectReading) -> list[str]:

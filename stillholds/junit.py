@@ -55,7 +55,7 @@ def _case(one: Case) -> "TestCase":
     kinds = {"failed": Failure, "skipped": Skipped, "error": Error}
     if one.outcome in kinds:
         result = kinds[one.outcome](plain(one.said))
-        result.text = plain("\n".join(filter(None, [one.said, one.numbers])))
+        result.text = plain(one.said)
         case.result = [result]
     if one.numbers:
         case.system_out = plain(one.numbers)

@@ -8,8 +8,9 @@ from stillholds.commands.common import JsonOption, StoreOption, answer, now, ope
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-    from claims.schedule import Plan, Settings
+    from claims.schedule import Plan
     from claims.timetable import Timetable
 
 schedule_app = typer.Typer(help="When claims are tested again without being asked.", no_args_is_help=True)
@@ -38,7 +39,8 @@ def off(store: StoreOption = None, as_json: JsonOption = False) -> None:
 @schedule_app.command("set")
 def set_(
     cron: Annotated[
-        str | None, typer.Option(help="When it looks: minute hour day month weekday, '*/15 * * * *'.", show_default=False)
+        str | None,
+        typer.Option(help="When it looks: minute hour day month weekday, '*/15 * * * *'.", show_default=False),
     ] = None,
     timezone: Annotated[
         str | None, typer.Option(help="Of cron, quiet hours and days: UTC, Europe/Berlin.", show_default=False)
@@ -79,8 +81,8 @@ def due(
     """Show what is due, why, what it will cost and when it is likely done, in the order it will be made."""
     from claims import timetable
 
-    plan = timetable.timetable(open_store(store), now()).plan
-    answer(plan.model_dump(mode="json"), as_json, lambda out: _due(out, plan, everything=everything))
+    found = timetable.timetable(open_store(store), now())
+    answer(found.plan.model_dump(mode="json"), as_json, lambda out: _due(out, found, everything=everything))
 
 
 def _change(said: dict[str, Any], store: str | None, as_json: bool) -> None:
@@ -108,24 +110,60 @@ def _show(found: "Timetable", as_json: bool) -> None:
 
 
 def _told(out: "Console", found: "Timetable") -> None:
-    from stillholds.words import facts_of_schedule, sentence
+    from stillholds.words import sentence
 
-    for name, value in facts_of_schedule(found):
+    for name, value in found.facts:
         out.print(f"{name:<9} {value}")
     out.print(f"\n{sentence(found.plan.reason)}")
-    if warning := needs_more(found.plan):
-        out.print(warning)
+    if found.plan.shortfall:
+        out.print(found.plan.shortfall)
 
 
-def needs_more(plan: "Plan") -> str:
-    """What to say when the budget cannot keep every shelf life; nothing otherwise."""
-    if plan.needed_cpu_seconds <= plan.budget_cpu_seconds or not plan.budget_cpu_seconds:
-        return ""
-    return (
-        f"The budget cannot keep every shelf life: that takes {plan.needed_cpu_seconds / 60:.3g} CPU-minutes a day. "
-        "Claims are tested less often than their contracts ask for."
+def _due(out: "Console", found: "Timetable", *, everything: bool) -> None:
+    from stillholds.words import sentence
+
+    plan = found.plan
+    if plan.due:
+        out.print(_table_of_due(found))
+    if everything and plan.waiting:
+        out.print(_table_of_waiting(plan))
+    out.print(
+        sentence(plan.reason)
+        + ("" if everything or not plan.waiting else f" {len(plan.waiting)} wait: --all shows them.")
     )
+    if plan.shortfall:
+        out.print(plan.shortfall)
 
 
-def _due(out: "Console", plan: "Plan", *, everything: bool) -> None:
-    out.print("")
+def _table_of_due(found: "Timetable") -> "Table":
+    from stillholds.words import seconds
+
+    table = _table("", "claims", "why", "chance", "lean on it", "cost", "likely done")
+    for place, one in enumerate(found.plan.due, start=1):
+        done = found.settings.said(one.done) if one.done else "not as things are"
+        table.add_row(
+            str(place),
+            ", ".join(one.claims),
+            "; ".join(one.reasons),
+            f"{100 * one.chance:.0f} %",
+            str(one.leaning),
+            seconds(one.cost_cpu_seconds),
+            done if one.state in {"ready", found.plan.state} else f"{done} ({one.state})",
+        )
+    return table
+
+
+def _table_of_waiting(plan: "Plan") -> "Table":
+    table = _table("claims", "state", "")
+    for one in plan.waiting:
+        table.add_row(", ".join(one.claims), one.state, one.reason)
+    return table
+
+
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bright_black")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

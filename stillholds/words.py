@@ -149,19 +149,19 @@ def stood_marks(stood: Stood) -> list[Mark]:
     return [*marks_of(stood.standing), *said, *([Mark("⊖", "retired", "ink", "Retired")] if stood.retired else [])]
 
 
-def event_words(event: Event) -> tuple[str, str]:
-    """An entry of the ledger: what it is, and what it says."""
+def event_words(event: Event, *, outside: bool = False) -> tuple[str, str]:
+    """An entry of the ledger: what it is, and what it says; a run OUTSIDE the claim's regime gives no verdict on it."""
     match event:
         case ContractSet():
             taken = f"{event.contract['verifier']}, {event.contract_digest[:12]}" if event.contract else "taken away"
             return f"contract {event.version}", taken
         case RunStarted() | VerdictGiven() | RunFailed() | Replayed():
-            return _run_words(event)
+            return _run_words(event, outside=outside)
         case _:
             return _said_words(event)
 
 
-def _run_words(event: RunStarted | VerdictGiven | RunFailed | Replayed) -> tuple[str, str]:
+def _run_words(event: RunStarted | VerdictGiven | RunFailed | Replayed, *, outside: bool) -> tuple[str, str]:
     """What happened to a run."""
     run = f"run {event.number}"
     match event:
@@ -169,8 +169,9 @@ def _run_words(event: RunStarted | VerdictGiven | RunFailed | Replayed) -> tuple
             attempt = f"attempt {event.attempt}, {event.profile}, {event.subject}, seed {event.seed}"
             return f"{run} began", attempt
         case VerdictGiven():
-            word = mark(event.verdict.word, event.verdict.tag, certified=event.certificate is not None).word
-            return f"{run} gave", f"{word}: {event.verdict.reason}"
+            given, certified = event.verdict, event.certificate is not None
+            word = run_mark(given.word, given.tag, certified=certified, outside=outside).word
+            return f"{run} gave", f"{word}: {given.reason}"
         case RunFailed():
             return f"{run} failed", f"attempt {event.attempt}, {event.cause}: {event.reason}"
         case Replayed():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import random
 import sqlite3
 import sys
@@ -24,6 +25,7 @@ from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.runs import Begun, Job
 from kb.models import Entity, LedgerEntry
 from kb.store import Store
+from verifiers import provenance
 from verifiers.measurement import (
     Control,
     Endpoint,
@@ -130,9 +132,9 @@ def measurement(
             code_digest=code,
             commit=None,
             uncommitted_changes=None,
-            packages={"torch": "2"},
-            python="3.11",
-            platform="Linux",
+            packages=provenance.packages(),
+            python=platform.python_version(),
+            platform=provenance.machine(),
             device="cpu",
             threads_per_process=1,
             processes=1,
@@ -230,7 +232,8 @@ class _Chain:
         said = current_contract(ledger.entries(session, name))
         assert last is not None
         assert said is not None
-        self.seq, self.digest, self.at, self.contract = last.seq, last.digest, last.at, said
+        self.seq, self.digest, self.at = last.seq, last.digest, last.at
+        self.contract, self.contract_digest = said, ledger.digest_of_contract(said)
 
     def add(self, kind: str, body: str, at: datetime) -> None:
         self.seq += 1
@@ -244,12 +247,11 @@ def _one_run(session: Session, asked: Job, chains: Mapping[str, _Chain], measure
     number, digest = measured.provenance.seed, ledger.keep(session, measured)
     written: dict[tuple[str, int], tuple[str, str, str]] = {}  # claims with one contract say the same
     for chain in chains.values():
-        contract_digest = ledger.digest_of_contract(chain.contract)
         for attempt in (1, 2) if number % 50 == 0 else (1,):
-            key = (contract_digest, attempt)
+            key = (chain.contract_digest, attempt)
             if key not in written:
                 started, ended = _told(
-                    asked, chain.contract, measured, digest, attempt, is_lost=number % 50 == attempt - 1
+                    asked, chain, measured, digest, attempt, is_lost=number % 50 == 0 and attempt == 1
                 )
                 bodies = [ledger.canonical(event.model_dump(mode="json")) for event in (started, ended)]
                 written[key] = (bodies[0], ended.kind, bodies[1])
@@ -259,7 +261,7 @@ def _one_run(session: Session, asked: Job, chains: Mapping[str, _Chain], measure
 
 
 def _told(
-    asked: Job, said: Contract, measured: Measurement, digest: str, attempt: int, *, is_lost: bool
+    asked: Job, chain: _Chain, measured: Measurement, digest: str, attempt: int, *, is_lost: bool
 ) -> tuple[RunStarted, VerdictGiven | RunFailed]:
     number = measured.provenance.seed
     of = runs.Attempt(f"run {number}, attempt {attempt}", number, attempt)
@@ -273,12 +275,12 @@ def _told(
         parameters=asked.parameters,
         units=12,
         seed=number,
-        contract_digest=ledger.digest_of_contract(said),
+        contract_digest=chain.contract_digest,
     )
     if is_lost:
         why = RunFailed(**of._asdict(), subject=asked.subject, profile="standard", cause="lost", reason="no power")
         return started, why
-    return started, runs.given(said, measured, digest, of, None)
+    return started, runs.given(chain.contract, measured, digest, of, None)
 
 
 def sql(store: Store, statement: str, *values: Any) -> list[tuple[Any, ...]]:

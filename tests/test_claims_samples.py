@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,12 @@ from tests.claims_support import (
     claim_id,
     contract,
     control,
+    endpoint,
     four_years,
     measurement,
     reproducible,
     run_with,
+    written,
 )
 from verifiers import stats
 from verifiers.measurement import Failure
@@ -740,24 +742,52 @@ def test_a_chain_with_entries_of_every_kind_agrees(everything: Store) -> None:
     assert (reading.sample, reading.runs) == (1, 2)  # the replay let the other code go on
 
 
-def test_a_verdict_from_before_environments_were_written_down_still_agrees(everything: Store) -> None:
-    def without(body: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in body.items() if key not in {"environment", "attempt"}}
-
-    with everything.writing() as session:
-        chained = select(LedgerEntry).where(LedgerEntry.claim_id == claim_id(everything))
-        previous = ledger.START
-        for row in session.exec(chained.order_by(col(LedgerEntry.seq))):
+def rewritten(store: Store, change: Callable[[dict[str, Any]], Any]) -> None:
+    """CHANGE the bodies of all verdicts, with digests that fit and a seal over them."""
+    with store.writing() as session:
+        claim, previous = claim_id(store), ledger.START
+        for row in session.exec(
+            select(LedgerEntry).where(LedgerEntry.claim_id == claim).order_by(col(LedgerEntry.seq))
+        ):
             body = json.loads(row.body)
-            row.body = ledger.canonical(without(body) if row.kind == "verdict" else body)
-            row.previous = previous
+            if row.kind == "verdict":
+                change(body)
+            row.body, row.previous = ledger.canonical(body), previous
             row.digest = previous = ledger.entry_digest(row)
             session.add(row)
+        ledger.seal(session, [claim], NOW)
+
+
+def test_a_verdict_from_before_environments_were_written_down_still_agrees(everything: Store) -> None:
+    rewritten(everything, lambda body: [body.pop(name) for name in ("environment", "attempt")])
+    with everything.writing() as session:
         refresh(session, claim_id(everything))
-        ledger.seal(session, [claim_id(everything)], NOW)
     assert audit(everything).problems == ()
     with everything.reading() as session:
         assert {run.environment for run in history(session, claim_id(everything)).runs} == {None}
+
+
+SECOND = {"endpoint": "deeper_did", "regions": {"holds": "<= 0.9", "refuted": "> 0.9"}, "design_effect": 0.7}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.update(also=[]),
+        lambda body: body.update(units=[None] * 8 + [1e300], cap=[-1e305, 1e305]),
+        lambda body: body.update(units=[1e300, -1e300] * 4, cap=[-1e305, 1e305]),
+        lambda body: body.update(units=[]),
+    ],
+    ids=["a part less", "none but a huge one", "huge", "none"],
+)
+def test_units_that_no_run_could_give_are_found_and_nothing_crashes(
+    change: Callable[[dict[str, Any]], Any], tmp_path: Path
+) -> None:
+    store = a_library(tmp_path, {"the-gap": written(also=[SECOND])})
+    run_with(store, measurement([endpoint(around(HIGH, 0.1)), endpoint(around(-0.4, 0.1), "deeper_did")]))
+    assert audit(store).problems == ()
+    rewritten(store, change)
+    assert "its verdict is not what its contract makes of its measurement" in audit(store).problems[0].what
 
 
 # --- four years ------------------------------------------------------------------------------------------------------

@@ -288,7 +288,7 @@ def test_a_claim_inside_its_interval_waits_and_says_until_when() -> None:
     made = plan(candidate(days=7, shelf_life_days=60, rhythm=held(3)))
     assert made.state == "nothing due"
     (waiting,) = made.waiting
-    assert waiting.state == "fresh"
+    assert waiting.state == "not due"
     assert "its interval is 48 days, because it lies far from every border" in waiting.reason
     assert made.until == waiting.until == NOW + 41 * DAY
 

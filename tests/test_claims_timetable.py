@@ -88,7 +88,7 @@ def test_a_claim_that_was_tested_waits_for_its_turn(tmp_path: Path) -> None:
     store = switched_on(tmp_path)
     held(store)
     (waiting,) = plan(store, NOW + DAY).waiting
-    assert waiting.state == "fresh"
+    assert waiting.state == "not due"
     assert "its interval is 11.2 days, because it lies far from every border" in waiting.reason
     assert plan(store, NOW + 12 * DAY).due[0].reasons[0].startswith("it was last tested on 2026-11-21")
     assert "is over since 2026-12-21" in plan(store, NOW + 31 * DAY).due[0].reasons[0]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from sqlmodel import select
 
-from claims import ledger, library, measuring, overview, runs, verification, worker
+from claims import ledger, library, measuring, overview, runs, today, verification, worker
 from claims.audit import audit
 from claims.errors import NoContract
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
@@ -119,6 +119,8 @@ def test_only_what_is_due_is_planned_when_asked(store: Store) -> None:
     run_with(store, measurement(around(0.6, 0.1), profile="smoke"), "the-gap", profile="smoke")
     assert due(NOW) == everything  # a smoke run makes nothing fresh
     run_with(store, GOOD, "the-gap")
+    assert due(NOW) == everything  # the code that made this run is no longer ours
+    run_with(store, measurement(around(0.6, 0.1), code=today.code_of("entropy_gap")), "the-gap")
     assert due(NOW) == everything - {claim_id(store)}
     assert due(NOW + timedelta(days=31)) == everything
 
@@ -346,7 +348,8 @@ def test_a_verification_that_is_killed_shows_as_error_before_anything_writes_and
     written_down = len(events(store))
     with store.reading() as session:
         record = overview.record(session, claim_id(store), NOW)
-    assert record.going is None
+    assert record.going is not None
+    assert record.going.is_queued  # it is made again when there is a worker
     assert [(line.word, line.reason, line.verdict) for line in record.runs] == [("ERROR", DIED, None)]
     assert len(events(store)) == written_down
     assert runs.bury(store, NOW) == 1

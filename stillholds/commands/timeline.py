@@ -126,7 +126,8 @@ def check(
     about = {"store": str(opened.location), "as_of": (then or now()).isoformat(timespec="seconds"), "head": head}
     if junit is not None:
         cases = [gates.case(one, _name_of(opened)) for one in found]
-        junit_file.write(junit, cases, about | {"gate": ",".join(sorted(map(gates.spelled, words)))})
+        named = {name.replace("_", "-"): value for name, value in about.items()}
+        junit_file.write(junit, cases, named | {"gate": ",".join(sorted(map(gates.spelled, words)))})
     answer(present.checked(found, words, about), as_json, lambda _: console.checked(found, words))
     if any(one.met for one in found):
         raise typer.Exit(ExitCode.GATE)
