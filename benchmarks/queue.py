@@ -1,4 +1,5 @@
-"""What the queue costs: `python -P benchmarks/queue.py [--tasks 200] [--seconds 1] [--slots 2] [--json]`.
+"""What the queue costs: `python -P benchmarks/queue.py [--tasks 200] [--seconds 1] [--slots 2] [--json]`. Without -P this
+file would stand in for Python's own module of that name.
 
 Claims on the verifier `trivial`, each a child process that sleeps for so long, queued and drained by one worker on SQLite.
 What is counted is rows of the ledger: as many verdicts as tasks, or the benchmark fails. A child's own time is from the
@@ -15,27 +16,23 @@ keeps nothing, checks nothing and loses all when it is killed, and so says what 
 queue in SQLite, where it is installed (`pip install --target FOLDER huey`, then PYTHONPATH=FOLDER).
 """
 
-import sys
-from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != HERE]  # Python has a module `queue` of its own
-
 import argparse
 import importlib.util
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlmodel import select
 
-from claims import ledger, verification
+from claims import verification
 from claims.audit import audit
 from kb.models import LedgerEntry
 from kb.store import Store
@@ -43,6 +40,7 @@ from tests.claims_support import NOW
 from tests.queue_support import PACKAGE, a_queue_library, ask
 from verifiers.measurement import Request, SubjectRef
 
+ROOT = Path(__file__).resolve().parents[1]
 CHILD = [sys.executable, "-P", "-m", "verifiers"]
 BOUND = 0.05
 
@@ -130,7 +128,7 @@ def prepare() -> None:
     """Let this process and its children know the verifier `trivial`."""
     sys.path.insert(0, str(PACKAGE))
     given = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), str(HERE.parent), *([given] if given else [])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), str(ROOT), *([given] if given else [])])
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
@@ -242,7 +240,13 @@ def tell(found: Sequence[Drained], said: argparse.Namespace, *, as_json: bool) -
     load = os.getloadavg()[0]
     if as_json:
         rows = [one._asdict() | {"overhead": one.overhead} for one in found]
-        value: dict[str, Any] = {"tasks": said.tasks, "seconds": said.seconds, "load": load, "bound": BOUND, "runs": rows}
+        value: dict[str, Any] = {
+            "tasks": said.tasks,
+            "seconds": said.seconds,
+            "load": load,
+            "bound": BOUND,
+            "runs": rows,
+        }
         print(json.dumps(value, indent=2))
         return
     print(f"{said.tasks} tasks of {said.seconds:g} s on {said.slots} slots; load average {load:.1f}")

@@ -21,7 +21,7 @@ from claims.runs import Means
 from claims.scratch import sweep_scratch
 from claims.service import VERSION, Service, alone, dead, dismiss, enlist, living
 from kb.errors import StoreError
-from kb.store import Store
+from kb.store import Store, translated
 
 QUEUE, CARRY_OUT, TICK = "runs", "carry out", "tick"
 AHEAD = 2  # tasks that are handed over before a slot is free, so that no slot waits for the queue
@@ -56,8 +56,10 @@ def serve(store: Store, service: Service, means: Means, tick: Tick, *, until_idl
     """
     with alone(store):
         sweep_scratch()
-        _launch(store, service, means, tick)
+        enlist(store, service, means.clock())  # before it takes anything: what a stranger has is taken from him
         try:
+            with translated(store.location):
+                _launch(store, service, means, tick)
             _look_after(store, service, means, until_idle=until_idle)
         finally:
             service.stop()
@@ -95,11 +97,19 @@ def _launch(store: Store, service: Service, means: Means, tick: Tick) -> None:
 
 
 def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> None:
+    with service.taking(task_id) as is_first:
+        if is_first:
+            _insist(store, task_id, means, service)
+
+
+def _insist(store: Store, task_id: str, means: Means, service: Service) -> None:
     try:
         tasks.carry_out(store, task_id, means, service)
     except Stopping:
         return  # it waits for the next worker
     except Exception as error:  # a task must end in words, not come back for ever
+        if isinstance(error, StoreError) and error.passing:
+            return  # a worker that is being stopped could not write: the task is open, and is found again
         LOG.exception("task %s", task_id)
         tasks.give_up(store, task_id, f"{type(error).__name__}: {error}", means.clock())
 
@@ -107,13 +117,15 @@ def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> 
 def _look_after(store: Store, service: Service, means: Means, *, until_idle: bool) -> None:
     """Say that this worker lives, take over from those that do not, and queue again what no queue knows."""
     client = _client(_engine(store))
-    heard, quiet = float("-inf"), 0
+    dropped: set[str] = set()
+    heard, quiet = time.monotonic(), 0
     while not service.is_stopping():
         try:
             if time.monotonic() - heard >= HEARTBEAT:
                 enlist(store, service, means.clock())
                 heard = time.monotonic()
-            left = _queue_again(store, client, means.clock())
+            with translated(store.location):
+                left, dropped = _queue_again(store, service, client, means.clock(), dropped)
         except StoreError as error:
             if not error.passing:
                 raise
@@ -124,31 +136,47 @@ def _look_after(store: Store, service: Service, means: Means, *, until_idle: boo
         service.wait(PATIENCE)
 
 
-def _queue_again(store: Store, client: DBOSClient, now: datetime) -> int:
-    """Queue what no living worker has and no queue knows; return how many tasks there are still to make."""
+def _queue_again(
+    store: Store, service: Service, client: DBOSClient, now: datetime, dropped: set[str]
+) -> tuple[int, set[str]]:
+    """Queue what no living worker has and no queue knows; return how many tasks there are still to make, and which the
+    queue handed to this worker that does not have them: those that it had DROPPED the last time as well (the queue could
+    not write when it began with them) are handed out anew.
+
+    The order of the three looks matters: whoever has begun a task was enlisted before, and what waits was queued before.
+    """
     with store.reading() as session:
-        gone, here = dead(session, now), {worker.id for worker in living(session, now)}
-        waiting = tasks.waiting(session)
+        waiting, gone = tasks.makers(session), dead(session, now)
     if gone:
         tasks.give_back(store, gone, now)
         for name in gone:
             dismiss(store, name)
     if not waiting:
-        return 0
+        return 0, set()
     known = client.list_workflows(name=CARRY_OUT, status=list(LIVING), load_input=False, load_output=False)
-    orphans = [one.workflow_id for one in known if one.status == "PENDING" and one.executor_id not in here]
+    with store.reading() as session:
+        here = {worker.id for worker in living(session, now)}
+    begun = [one for one in known if one.status == "PENDING"]
+    idle = {
+        one.workflow_id
+        for one in begun
+        if one.executor_id == service.name and not service.has(_task_of(one.workflow_id))
+    }
+    orphans = [one.workflow_id for one in begun if one.executor_id not in here or one.workflow_id in idle & dropped]
     if orphans:
         client.resume_workflows(orphans, queue_name=QUEUE)
     queued = {_task_of(one.workflow_id) for one in known}
-    for task_id in waiting:
-        if task_id not in queued:
+    for task_id, maker in waiting.items():
+        if task_id not in queued and not (service.has(task_id) if maker == service.name else maker in here):
             past = client.list_workflows(workflow_id_prefix=task_id, load_input=False, load_output=False)
-            client.enqueue(_named(task_id, len(past)), task_id)
-    return len(waiting)
+            client.enqueue(_named(task_id, sum(one.status not in LIVING for one in past)), task_id)
+    return len(waiting), idle
 
 
 def _named(task_id: str, before: int = 0) -> Any:
-    """How the workflow of a task is queued; one that has BEFORE behind it has another name."""
+    """How the workflow of a task is queued; one that has so many BEFORE it that ended has another name, and the same
+    one whichever worker gives it: what has a name is queued once.
+    """
     name = f"{task_id}.{before}" if before else task_id
     return {"queue_name": QUEUE, "workflow_name": CARRY_OUT, "workflow_id": name, "app_version": VERSION}
 

@@ -2,7 +2,7 @@
 differ and what has changed. What comes out is written down as a replay, and never as a verdict.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from claims import ledger, recorded, today

@@ -267,12 +267,14 @@ def cancel(store: Store, run_id: str) -> None:
         session.get_one(Run, run_id).cancel = True
 
 
-def end(store: Store, run_id: str, outcome: Measurement | Failure, now: datetime) -> None:
-    """Write what came out into every claim's chain: a verdict, or ERROR with its reason."""
+def end(store: Store, run_id: str, outcome: Measurement | Failure, now: datetime, last: Progress | None = None) -> None:
+    """Write what came out into every claim's chain: a verdict, or ERROR with its reason. LAST is how far it came."""
     with store.writing() as session:
         run = session.get_one(Run, run_id)
         if run.state != "running":
             return  # somebody found it dead and said so; history is not rewritten
+        if last is not None:
+            run.done, run.total, run.cpu_seconds = last.done, last.total, last.cpu_seconds
         _record(session, run, outcome, now)
 
 
@@ -361,10 +363,19 @@ def is_alive(run: Run) -> bool:
         return False
 
 
-def bury(store: Store, now: datetime) -> int:
-    """Record every run whose process has died as ERROR; return how many."""
+def is_ours(run: Run) -> bool:
+    """Whether a run is one of this process."""
+    me = psutil.Process()
+    return (run.host, run.pid) == (socket.gethostname(), me.pid) and abs(run.pid_started - me.create_time()) < 1.0
+
+
+def bury(store: Store, now: datetime, task: str | None = None) -> int:
+    """Record every run whose process has died as ERROR, and every run of TASK, which nobody makes now; return how
+    many.
+    """
     with store.reading() as session:
-        dead = [run.id for run in session.exec(select(Run).where(Run.state == "running")) if not is_alive(run)]
+        going = session.exec(select(Run).where(Run.state == "running"))
+        dead = [run.id for run in going if not is_alive(run) or (task is not None and run.task_id == task)]
     for run_id in dead:
         end(store, run_id, Failure(reason=DIED, cause="lost"), now)
     return len(dead)

@@ -31,6 +31,8 @@ class Service:
         self.name = f"{self.host}-{self.pid}-{int(self.pid_started * 100)}"
         self._free = threading.Semaphore(slots)
         self._stopping = threading.Event()
+        self._in_hand: set[str] = set()
+        self._hand = threading.Lock()
 
     def stop(self) -> None:
         """End what is under way, and begin nothing more."""
@@ -49,6 +51,22 @@ class Service:
 
     def progressed(self, progress: Progress) -> None:
         """So does this."""
+
+    @contextmanager
+    def taking(self, task_id: str) -> Iterator[bool]:
+        """Have a task in hand; False where another thread of this worker has it already."""
+        with self._hand:
+            is_first = task_id not in self._in_hand
+            self._in_hand.add(task_id)
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                self._in_hand.discard(task_id)
+
+    def has(self, task_id: str) -> bool:
+        """Whether a task is in hand."""
+        return task_id in self._in_hand
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ them: `waiting` finds all that is not made yet.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 Enqueue = Callable[[Session, str], None]
 OPEN = ("queued", "running")
 PAUSES = (0.0, 2.0, 10.0)  # seconds before each attempt
+NOTE_EVERY = 1.0  # seconds between two notes of how far a run is: each is a write, and writers wait for each other
 STOPPED = "the worker was stopped; it is made again when one runs"
 
 
@@ -200,7 +201,13 @@ def find(store: Store, said: str) -> str:
 
 def waiting(session: Session) -> list[str]:
     """The tasks that are not made yet, oldest first."""
-    return list(session.exec(select(Task.id).where(col(Task.state).in_(OPEN)).order_by(col(Task.asked_at), Task.id)))
+    return list(makers(session))
+
+
+def makers(session: Session) -> dict[str, str | None]:
+    """The tasks that are not made yet, oldest first, each with the worker that makes it, if one does."""
+    found = select(Task.id, Task.worker).where(col(Task.state).in_(OPEN)).order_by(col(Task.asked_at), Task.id)
+    return dict(session.exec(found).all())
 
 
 def give_back(store: Store, workers: Sequence[str], now: datetime) -> None:
@@ -211,7 +218,8 @@ def give_back(store: Store, workers: Sequence[str], now: datetime) -> None:
     for run_id in attempts:
         runs.end(store, run_id, Failure(reason=runs.DIED, cause="lost"), now)
     with store.writing() as session:
-        for task in session.exec(select(Task).where(Task.state == "running", col(Task.id).in_(begun))):
+        theirs = (col(Task.id).in_(begun), col(Task.worker).in_(workers))  # another may have begun one meanwhile
+        for task in session.exec(select(Task).where(Task.state == "running", *theirs)):
             task.state, task.worker = "queued", None
 
 
@@ -230,24 +238,26 @@ def carry_out(store: Store, task_id: str, means: Means, host: Host) -> None:
     """Make what a task asks for: up to three attempts where what ended one may pass, and never one more for a verdict
     that somebody does not like.
     """
-    with host.slot():
+    with ExitStack() as slot:
+        slot.enter_context(host.slot())
         job = insist(lambda: _take(store, task_id, host, means.clock()), host)
         if job is None:
             return
         for pause in PAUSES:
             _wait(pause, host)
-            ended = _attempt(store, job, task_id, means, host)
+            ended = _attempt(store, job, task_id, means, host, slot.close)
             if ended is None or ended.cause != "lost" or host.is_stopping():
                 break
         insist(lambda: _finish(store, task_id, ended, host, means.clock()), host)
 
 
 def _take(store: Store, task_id: str, host: Host, now: datetime) -> Job | None:
-    """Begin with a task, or go on with what is left of it; None where nothing is."""
-    runs.bury(store, now)
+    """Begin with a task, or go on with what is left of it; None where nothing is, or where another living worker makes
+    it.
+    """
     with store.writing() as session:
         task = session.get(Task, task_id)
-        if task is None or task.state not in OPEN or _is_in_hand(session, task_id):
+        if task is None or task.state not in OPEN or _is_made_by_another(session, task, host, now):
             return None
         made = session.exec(select(Run.id).where(Run.task_id == task_id, Run.state == "measured")).first()
         if made is not None:  # the worker died between the verdict and this
@@ -260,43 +270,75 @@ def _take(store: Store, task_id: str, host: Host, now: datetime) -> Job | None:
         return Job.model_validate(task.job)
 
 
-def _is_in_hand(session: Session, task_id: str) -> bool:
-    """Whether somebody is at it: what a queue forgot while it went on is queued twice."""
-    going = session.exec(select(Run).where(Run.task_id == task_id, Run.state == "running"))
-    return any(runs.is_alive(run) for run in going)
+def _is_made_by_another(session: Session, task: Task, host: Host, now: datetime) -> bool:
+    """The queue may hand one task to two: when both found that its worker was dead, or when it forgot what goes on."""
+    if task.state == "running" and task.worker not in {None, host.name}:
+        return task.worker in {worker.id for worker in service.living(session, now)}
+    going = session.exec(select(Run).where(Run.task_id == task.id, Run.state == "running"))
+    return any(runs.is_alive(run) and not runs.is_ours(run) for run in going)
 
 
-def _attempt(store: Store, job: Job, task_id: str, means: Means, host: Host) -> Failure | None:
-    """One attempt, recorded whatever comes of it; what ended it, unless it measured."""
+def _attempt(
+    store: Store, job: Job, task_id: str, means: Means, host: Host, let_go: Callable[[], None]
+) -> Failure | None:
+    """One attempt, recorded whatever comes of it; what ended it, unless it measured. LET_GO frees the slot as soon as
+    the child is gone and no other attempt will follow: the next run begins while this one's verdict is written.
+    """
     try:
-        run = insist(lambda: runs.begin(store, job, means.clock(), task_id), host)
+        run = insist(lambda: _begin(store, job, task_id, means.clock()), host)
     except NoContract as error:
         return Failure(reason=str(error), cause="stopped")
+    noted = _Noted(store, run.id, means)
     outcome: Measurement | Failure = Failure(reason="interrupted", cause="stopped")
     try:
         host.begun(job, run)
-        outcome = measured(store, job, run, means, host)
+        outcome = measured(store, job, run, means, host, noted)
+        if isinstance(outcome, Measurement):
+            let_go()
     except KeyboardInterrupt:
         outcome = Failure(reason="interrupted from the keyboard", cause="stopped")
         give_up(store, task_id, outcome.reason, means.clock())
         raise
     finally:
-        insist(lambda: runs.end(store, run.id, outcome, means.clock()), host)
+        insist(lambda: runs.end(store, run.id, outcome, means.clock(), noted.newest), host)
     return outcome if isinstance(outcome, Failure) else None
 
 
-def measured(store: Store, job: Job, run: Begun, means: Means, host: Host) -> Measurement | Failure:
-    """What a run's child process says in the end."""
+def _begin(store: Store, job: Job, task_id: str, now: datetime) -> Begun:
+    """Begin an attempt. An older one of this task that is still open has nobody: a connection was lost just when it
+    was written down.
+    """
+    runs.bury(store, now, task_id)
+    return runs.begin(store, job, now, task_id)
+
+
+class _Noted:
+    """How far a run is, for whoever looks into the library: not more than once a second, and not at any price."""
+
+    def __init__(self, store: Store, run_id: str, means: Means) -> None:
+        self._store, self._run_id, self._means = store, run_id, means
+        self._written = float("-inf")
+        self.newest: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self.newest = progress
+        if time.monotonic() - self._written < NOTE_EVERY:
+            return
+        self._written = time.monotonic()
+        _if_it_can(lambda: runs.follow(self._store, self._run_id, progress, self._means.clock()), instead=None)
+
+
+def measured(
+    store: Store, job: Job, run: Begun, means: Means, host: Host, noted: Callable[[Progress], None]
+) -> Measurement | Failure:
+    """What a run's child process says in the end; NOTED is told how far it is."""
 
     def on_progress(progress: Progress) -> None:
-        with suppress(StoreError):  # what is seen of a run is not worth the run
-            runs.follow(store, run.id, progress, means.clock())
+        noted(progress)
         host.progressed(progress)
 
     def is_cancelled() -> bool:
-        with suppress(StoreError):
-            return host.is_stopping() or runs.is_cancelled(store, run.id)
-        return host.is_stopping()
+        return host.is_stopping() or _if_it_can(lambda: runs.is_cancelled(store, run.id), instead=False)
 
     request = Request(
         verifier=job.verifier,
@@ -316,9 +358,21 @@ def measured(store: Store, job: Job, run: Begun, means: Means, host: Host) -> Me
     return outcome
 
 
+def _if_it_can(act: Callable[[], Result], *, instead: Result) -> Result:
+    """Do ACT, which a run can do without: where the store refuses for a reason that may pass, INSTEAD."""
+    try:
+        return act()
+    except StoreError as error:
+        if not error.passing:
+            raise
+        return instead
+
+
 def _finish(store: Store, task_id: str, ended: Failure | None, host: Host, now: datetime) -> None:
     with store.writing() as session:
         task = session.get_one(Task, task_id)
+        if task.worker != host.name:
+            return  # this worker was taken for dead, and what it made was not recorded: another makes it
         if ended is not None and host.is_stopping():
             task.state, task.worker = "queued", None
             return

@@ -22,11 +22,13 @@ from kb.models import Library
 from kb.store import Store
 from stillholds import feeds, gates, junit
 from stillholds.cli import ExitCode
-from tests.app_support import served
+from tests.app_support import Visit, browser, served
 from tests.claims_support import (
     NOW,
     a_library,
     claim_id,
+    contract,
+    job,
     large_models,
     measurement,
     past,
@@ -311,3 +313,29 @@ def test_the_app_serves_what_the_command_writes(store: Store, tmp_path: Path) ->
             assert refused.value.code == code
             refused.value.close()
     assert sorted(path.name for path in (tmp_path / "feeds").iterdir()) == sorted(feeds.TYPES)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.xdist_group("app")
+def test_the_app_shows_every_flip_with_both_intervals_and_what_stood_at_a_date(tmp_path: Path) -> None:
+    store = a_library(tmp_path, {"the-gap": written(), "spoken": None}, NOW)
+    certified_run(store, HIGH, NOW + DAY)
+    certified_run(store, LOW, NOW + 10 * DAY, code="d" * 64)
+    acts.decide(store, "spoken", "HOLDS", "a paper", "<b>because</b>", "ada", NOW + DAY)
+    then = f"{NOW + 5 * DAY:%Y-%m-%d}"
+    with browser() as chromium, served(store.path, "--read-only") as address:
+        visit = Visit(chromium, address)
+        flips = visit.go("/changes").locator("table tbody tr")
+        assert flips.count() == 2
+        for said in ("Holds", "Refuted", "1.82 [", "1.000 [", "Run 2"):
+            assert said in flips.nth(0).inner_text()
+        before = visit.go(f"/changes?as-of={then}")
+        assert before.locator("table tbody tr").count() == 3  # one flip, two claims
+        claim = visit.go(f"/claim?slug=the-gap&as-of={then}")
+        assert "As it stood on" in claim.inner_text("[data-testid=stMainBlockContainer]")
+        assert "Holds" in claim.locator("dl.facts").inner_text()
+        assert claim.get_by_role("button", name="Run").count() == 0
+        assert "<b>because</b>" in visit.go("/claim?slug=spoken").locator("dl.facts").inner_text()
+        assert "no date" in visit.go("/changes?as-of=soon").inner_text("[data-testid=stMainBlockContainer]")
+        assert visit.unexpected() == []

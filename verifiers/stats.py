@@ -220,6 +220,27 @@ def sign_rank(n: int, level: float) -> int:
     return bisect_right(range(n // 2), math.log(1 - level), key=minus_log)  # an even split is always kept
 
 
+def welch(first: Sequence[float], second: Sequence[float]) -> float:
+    """How likely two means would lie at least this far apart if both truths were equal: the two-sided p of Welch's t.
+
+    Welch 1947, Biometrika 34:28, with the degrees of freedom of Satterthwaite 1946, Biometrics Bulletin 2:110. Without
+    any spread it is 1 for equal values and 0 for others.
+
+    Raises:
+        ValueError: with fewer than two values on a side, which have no spread.
+    """
+    if min(len(first), len(second)) < 2:
+        raise ValueError(f"two units or more a side are needed, got {len(first)} and {len(second)}")
+    errors = [standard_deviation(values) ** 2 / len(values) for values in (first, second)]
+    apart = abs(mean(first) - mean(second))
+    if sum(errors) == 0:
+        return float(apart == 0)
+    from scipy.stats import t
+
+    freedom = sum(errors) ** 2 / (errors[0] ** 2 / (len(first) - 1) + errors[1] ** 2 / (len(second) - 1))
+    return float(2 * t.sf(apart / math.sqrt(sum(errors)), freedom))
+
+
 # --- levels ----------------------------------------------------------------------------------------------------------
 
 

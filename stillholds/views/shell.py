@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from stillholds.views import claim, frame, graph, home, lists, note, paper, search, timeline, upload
+from stillholds.views import claim, frame, graph, home, lists, note, paper, schedule, search, timeline, upload, work
 from stillholds.views.nav import listen
 
 
@@ -18,6 +18,8 @@ def main() -> None:
         st.Page(_framed(lists.notes), title="Notes", url_path="notes"),
         st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
         st.Page(_framed(timeline.page), title="Changes", url_path="changes"),
+        st.Page(_framed(schedule.page), title="Schedule", url_path="schedule"),
+        st.Page(_framed(work.page), title="Work", url_path="work"),
         st.Page(_framed(graph.page), title="Graph", url_path="graph"),
         st.Page(_framed(search.page), title="Search", url_path="search"),
         st.Page(_framed(upload.page), title="Your own log", url_path="your-own-log"),
