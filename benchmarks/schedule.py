@@ -18,7 +18,9 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from claims.schedule import DAY, Candidate, Event, Look, Settings, Watched, after, next_due
+from claims.hours import Settings
+from claims.rhythm import DAY, Look, after
+from claims.schedule import Candidate, Event, Watched, next_due
 from verifiers.stats import lai_radius
 
 CLAIMS, DAYS, WARM_UP = 300, 4 * 365, 180

@@ -469,7 +469,7 @@ def _bounded(weeks: float | None, bound: float | None) -> str:
 
 
 def _above(bounds: Mapping[str, float]) -> str:
-    return "  ABOVE 5 %" if max(bounds["false_holds"], bounds["false_refuted"]) > MOST else ""
+    return "  bound above 5 %" if max(bounds["false_holds"], bounds["false_refuted"]) > MOST else ""
 
 
 if __name__ == "__main__":

@@ -120,6 +120,11 @@ class Versions:
         self._name, self._scratch = verifier.name, scratch
         self._codes: dict[str | None, Code | None] = {}
 
+    @property
+    def has_git(self) -> bool:
+        """Whether a repository holds the code."""
+        return self.source.repository is not None
+
     def code(self, commit: str | None) -> Code | None:
         """The code of a commit, or of now (None); None where it cannot be read."""
         if commit not in self._codes:
@@ -156,11 +161,6 @@ class Versions:
         """The commits after OLDER that touch the package, oldest first, up to NEWER or the newest of all."""
         said = self._log("--reverse", "--first-parent", "--format=%H %s", f"{older}..{newer or 'HEAD'}")
         return [Commit(*(line.split(" ", 1) if " " in line else (line, ""))) for line in said]
-
-    def subject(self, commit: str) -> Commit:
-        """A commit with its first line."""
-        said = self._git("log", "-1", "--format=%s", commit) or ""
-        return Commit(commit, said.strip())
 
     def _candidates(self, named: str | None, at: datetime) -> Iterator[str]:
         if self.source.repository is None:

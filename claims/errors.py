@@ -2,6 +2,7 @@
 
 ClaimError
 ├── BadContract       a contract that cannot decide, with the field and what it takes
+├── BadSchedule       settings that could never be kept, with what they take
 ├── CannotCertify     a verifier that cannot be tried, or a trial that broke off
 ├── CannotSay         a person's word that the ledger does not take: a reason is missing, or it does not fit what stands
 ├── NoContract        the claim is not testable as it stands
@@ -17,6 +18,10 @@ class ClaimError(Exception):
 
 class BadContract(ClaimError):
     """A contract that cannot decide."""
+
+
+class BadSchedule(ClaimError):
+    """A schedule that can never be kept, with the setting and what it takes."""
 
 
 class CannotCertify(ClaimError):

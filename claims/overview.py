@@ -294,8 +294,8 @@ def _lives(session: Session, run_id: str) -> bool:
 
 def going(session: Session, claim_id: str, now: datetime) -> Going | None:
     """The run of a claim that is under way or waits, if there is one."""
-    for one in tasks.waiting(session):
-        task = session.get_one(Task, one.id)
+    for task_id in tasks.waiting(session):
+        task = session.get_one(Task, task_id)
         if claim_id in task.claims:
             return _going_task(session, task, now)
     for run in session.exec(select(Run).where(Run.state == "running").order_by(col(Run.started_at).desc())):
@@ -309,7 +309,7 @@ def _going_task(session: Session, task: Task, now: datetime) -> Going:
     has_worker = bool(service.living(session, now))
     if run is not None and is_alive(run):
         return _under_way(run).model_copy(update={"cancel": task.cancel, "has_worker": has_worker})
-    before = sum(one.id < task.id for one in tasks.waiting(session))
+    before = sum(one < task.id for one in tasks.waiting(session))
     return Going(
         task=task.id,
         is_queued=True,

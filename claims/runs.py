@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -77,12 +77,17 @@ class Begun(Value):
 
 
 def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> list[Job]:
-    """The measurements that would test these claims; claims on the same verifier, parameters and subject share one."""
+    """The measurements that would test these claims."""
+    said = {claim_id: current_contract(ledger.entries(session, claim_id)) for claim_id in claim_ids}
+    return jobs_of({claim_id: contract for claim_id, contract in said.items() if contract}, profile)
+
+
+def jobs_of(contracts: Mapping[str, Contract], profile: Profile) -> list[Job]:
+    """The measurements that CONTRACTS, by their claim, ask for; claims on the same verifier, parameters and subject share
+    one.
+    """
     shared: dict[tuple[str, str, str], list[tuple[str, Contract]]] = {}
-    for claim_id in claim_ids:
-        contract = current_contract(ledger.entries(session, claim_id))
-        if contract is None:
-            continue
+    for claim_id, contract in contracts.items():
         for subject in contract.subjects:
             key = (contract.verifier, ledger.canonical(contract.parameters), subject)
             shared.setdefault(key, []).append((claim_id, contract))

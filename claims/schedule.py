@@ -1,28 +1,25 @@
 """What is due, in which order, within which budget: pure. Clock, ledger and settings are arguments.
 
-In order: the settings that a person makes; the rhythm of a claim, which says when it is tested again and is a fold
-over its runs; the chance that a run changes its standing; and `next_due`, which puts the three together.
+In order: what there is to choose from; the chance that a run changes a standing; and `next_due`, which puts together
+these two, the settings (`claims.hours`) and the rhythm of each claim (`claims.rhythm`).
 """
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from pydantic import AwareDatetime, Field, FiniteFloat, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, Field, FiniteFloat
 
-from claims.errors import ClaimError
+from claims.hours import Settings
+from claims.rhythm import DAY, FIRST, LAI, LONGEST, SHORTEST, Rhythm, clamped, half_width
 from verifiers.measurement import Value
 
 if TYPE_CHECKING:
-    from croniter import croniter
+    pass
 
 Cause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded", "verifier", "library"]
-ScheduledProfile = Literal["standard", "thorough"]  # a smoke run is no evidence
 State = Literal[
     "ready",
     "nothing due",
@@ -33,300 +30,8 @@ State = Literal[
     "clock behind",
 ]
 
-DAY = timedelta(days=1)
 SKEW = timedelta(minutes=5)  # by which the clocks of two machines may differ before one of them is called wrong
-SOON = timedelta(minutes=1)  # after its minute a look still counts as this one
 AHEAD = 30  # days that starts are foretold for
-
-
-class BadSchedule(ClaimError):
-    """A schedule that can never be kept, with the setting and what it takes."""
-
-
-# --- settings --------------------------------------------------------------------------------------------------------
-
-_CRON_FIELDS = ("minute", "hour", "day", "month", "weekday")
-_CRON_EXAMPLE = "write '*/15 * * * *' for every quarter of an hour, or '30 2 * * *' for half past two every night"
-_BY_CHANCE = re.compile(r"(^|,)[rh](\(|/|,|$)", re.IGNORECASE)  # croniter draws these at random
-_SPAN = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)")
-_DAY_MINUTES = 24 * 60
-
-
-class Settings(Value):
-    """When the schedule looks, and how much it may use."""
-
-    on: bool = False
-    cron: str = "*/15 * * * *"
-    timezone: str = "UTC"
-    budget_cpu_minutes: Annotated[FiniteFloat, Field(ge=0)] = 60.0  # a day
-    quiet: tuple[str, ...] = ()  # "22:00-07:00": nothing is started then; what is under way goes on to its end
-    profile: ScheduledProfile = "standard"
-
-    @field_validator("cron")
-    @classmethod
-    def _is_a_cron(cls, text: str) -> str:
-        _check_cron(text)
-        return " ".join(text.split())
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_a_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone: write UTC, or a place such as Europe/Berlin") from error
-        return name
-
-    @field_validator("quiet")
-    @classmethod
-    def _leaves_some_of_the_day(cls, spans: tuple[str, ...]) -> tuple[str, ...]:
-        if len({minute for span in spans for minute in _minutes(*_span(span))}) == _DAY_MINUTES:
-            raise ValueError(
-                f"{', '.join(spans)} is the whole day, so nothing would ever run: "
-                "leave some of it, or switch the schedule off"
-            )
-        return spans
-
-    @model_validator(mode="after")
-    def _looks_while_awake(self) -> Self:
-        quiet = {minute for span in self.quiet for minute in _minutes(*_span(span))}
-        if _minutes_of(self.cron) <= quiet:
-            raise ValueError(
-                f"cron {self.cron!r} looks only within the quiet hours ({', '.join(self.quiet)}), "
-                "so nothing would ever run: move one of them"
-            )
-        return self
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The time zone of days, quiet hours and words."""
-        return ZoneInfo(self.timezone)
-
-    @property
-    def budget_cpu_seconds(self) -> float:
-        """What a day may cost."""
-        return 60 * self.budget_cpu_minutes
-
-    def day(self, at: datetime, later: int = 0) -> datetime:
-        """When the day of AT begins in the time zone, or the day that is LATER days after it."""
-        local = at.astimezone(self.zone) + later * DAY
-        return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
-
-    def quiet_until(self, at: datetime) -> datetime | None:
-        """When the quiet hours end that AT lies in; None when it lies in none."""
-        local = at.astimezone(self.zone)
-        minute = 60 * local.hour + local.minute
-        for begin, end in map(_span, self.quiet):
-            if minute in _minutes(begin, end):
-                ends = local.replace(hour=end // 60, minute=end % 60, second=0, microsecond=0)
-                return (ends + DAY if end <= minute else ends).astimezone(UTC)
-        return None
-
-    def next_look(self, after: datetime) -> datetime:
-        """The first time after AFTER at which the schedule looks."""
-        return _named(self.cron, self.timezone, after)
-
-    def next_start(self, after: datetime) -> datetime:
-        """The first look from AFTER on that no quiet hours forbid; one whose minute has just begun still counts."""
-        at = max(self.next_look(after - SOON), after)
-        while quiet := self.quiet_until(at):
-            at = max(self.next_look(quiet - SOON), quiet)
-        return at
-
-    def said(self, at: datetime) -> str:
-        """A time as people read it, in the time zone."""
-        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
-
-    def day_of(self, at: datetime) -> str:
-        """The day of a time, in the time zone."""
-        return f"{at.astimezone(self.zone):%Y-%m-%d}"
-
-
-def settings_from(written: Mapping[str, Any]) -> Settings:
-    """The settings in WRITTEN, completed by what is usual.
-
-    Raises:
-        BadSchedule: with the setting that cannot be kept, and how it is written.
-    """
-    try:
-        return Settings.model_validate(written)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise BadSchedule(f"{where}: {said}" if where else said) from error
-
-
-def _cron(text: str, after: datetime) -> "croniter":
-    from croniter import croniter
-
-    return croniter(text, after)
-
-
-def _check_cron(text: str) -> None:
-    from croniter import CroniterError, croniter
-
-    fields = text.split()
-    if len(fields) != len(_CRON_FIELDS):
-        raise ValueError(f"{text!r} has {len(fields)} fields and needs 5 ({' '.join(_CRON_FIELDS)}): {_CRON_EXAMPLE}")
-    for place, (name, field) in enumerate(zip(_CRON_FIELDS, fields, strict=True)):
-        alone = ["*"] * place + [field] + ["*"] * (len(fields) - place - 1)
-        if _BY_CHANCE.search(field) or not croniter.is_valid(" ".join(alone)):
-            raise ValueError(f"{text!r}: its {name}, {field!r}, cannot be read: {_CRON_EXAMPLE}")
-    try:
-        _cron(text, datetime(2028, 1, 1, tzinfo=UTC)).get_next(datetime)
-    except CroniterError as error:
-        raise ValueError(f"{text!r} never comes, there is no such day: {_CRON_EXAMPLE}") from error
-
-
-def _minutes_of(cron: str) -> set[int]:
-    """The minutes of the day at which a cron looks, on any day."""
-    from croniter import croniter
-
-    minutes, hours, *_ = croniter.expand(cron)[0]
-    return {
-        60 * hour + minute
-        for hour in (range(24) if "*" in hours else map(int, hours))
-        for minute in (range(60) if "*" in minutes else map(int, minutes))
-    }
-
-
-@lru_cache(maxsize=1024)
-def _named(cron: str, timezone: str, after: datetime) -> datetime:
-    """The first time after AFTER that a cron names."""
-    at: datetime = _cron(cron, after.astimezone(ZoneInfo(timezone))).get_next(datetime)
-    return at.astimezone(UTC)
-
-
-@lru_cache(maxsize=64)
-def _span(text: str) -> tuple[int, int]:
-    """The first minute of the day in a span, and the first after it.
-
-    Raises:
-        ValueError: when TEXT is no span.
-    """
-    found = _SPAN.fullmatch(text.strip())
-    hours = [int(part) for part in found.groups()] if found else [99] * 4
-    if max(hours[::2]) > 23 or max(hours[1::2]) > 59:
-        raise ValueError(f"{text!r} is no span of hours: write 22:00-07:00")
-    begin, end = 60 * hours[0] + hours[1], 60 * hours[2] + hours[3]
-    if begin == end:
-        raise ValueError(f"{text!r} ends where it begins: leave it out, or switch the schedule off")
-    return begin, end
-
-
-@lru_cache(maxsize=64)
-def _minutes(begin: int, end: int) -> frozenset[int]:
-    return frozenset(minute % _DAY_MINUTES for minute in range(begin, end if end > begin else end + _DAY_MINUTES))
-
-
-# --- the rhythm of a claim -------------------------------------------------------------------------------------------
-
-FIRST = 0.25  # of the shelf life: the interval after the first run
-LONGEST = 0.8  # of the shelf life: the rest is room for a queue, quiet hours and a machine that is off
-SHORTEST = 1.0  # days
-LONGER, SHORTER = 1.5, 0.5
-FAR = 1.5  # half-widths from the nearest border
-FEW_RUNS = 20  # an interval that so many more runs would bring off a border is worth running for
-NEWEST = 0.4  # weight of the newest run in the mean of the newest runs
-STRAY = 2.5  # standard errors
-LAI = 3.5  # a sequence's half-width in standard errors of its mean: 3.2 to 3.8 from 8 to 2,000 units
-
-DECIDED = ("HOLDS", "WEAKENED", "REFUTED", "CONTESTED")
-
-
-class Look(Value):
-    """The sequence after a run that counts, on the scale of analysis, and how the claim stood then."""
-
-    at: AwareDatetime
-    n: Annotated[int, Field(ge=1)]
-    low: FiniteFloat
-    estimate: FiniteFloat
-    high: FiniteFloat
-    border: FiniteFloat  # the one nearest to the estimate
-    word: str
-
-
-class Rhythm(Value):
-    """How often a claim is tested, and the sums that this follows from: a value, made anew by every run."""
-
-    interval_days: float
-    why: str
-    last: Look
-    looks: int = 1
-    newest: float  # mean of the newest runs, the last one weighing most
-    strays: bool = False  # they lie across the border from the whole sample
-    changes: int = 0  # of a decided standing
-    days: float = 0.0  # watched
-
-
-def rhythm(looks: Iterable[Look], shelf_life_days: float) -> Rhythm | None:
-    """Fold LOOKS, those of the current sample, oldest first; None before the first."""
-    state = None
-    for look in looks:
-        state = after(state, look, shelf_life_days)
-    return state
-
-
-def interval_days(looks: Iterable[Look], shelf_life_days: float) -> float:
-    """Days from the last of LOOKS until the claim's next test."""
-    state = rhythm(looks, shelf_life_days)
-    return state.interval_days if state else _clamped(FIRST * shelf_life_days, shelf_life_days)
-
-
-def after(state: Rhythm | None, look: Look, shelf_life_days: float) -> Rhythm:
-    """What LOOK makes of STATE: a claim that holds still earns a longer interval, one that wavers a shorter one."""
-    if state is None:
-        state = Rhythm(interval_days=FIRST * shelf_life_days, why="", last=look, looks=0, newest=look.estimate)
-    newest = state.newest + NEWEST * (_own_mean(state.last, look) - state.newest)
-    strays = _strays(look, newest, state.looks + 1)
-    changed = state.last.word in DECIDED and look.word != state.last.word
-    factor, why = _factor(look, changed=changed, strays=strays, runs=state.looks + 1)
-    return Rhythm(
-        interval_days=_clamped(factor * state.interval_days, shelf_life_days),
-        why=why,
-        last=look,
-        looks=state.looks + 1,
-        newest=newest,
-        strays=strays,
-        changes=state.changes + changed,
-        days=state.days + max((look.at - state.last.at) / DAY, 0.0),
-    )
-
-
-def _clamped(days: float, shelf_life_days: float) -> float:
-    return min(max(days, SHORTEST), LONGEST * shelf_life_days)
-
-
-def _factor(look: Look, *, changed: bool, strays: bool, runs: int) -> tuple[float, str]:
-    """How much longer or shorter the interval becomes, and why."""
-    half, gap = _half(look), abs(look.estimate - look.border)
-    if changed:
-        return SHORTER, "its standing changed"
-    if strays:
-        return SHORTER, "its newest runs lie across a border"
-    if gap > half:
-        return (LONGER, "it lies far from every border") if gap >= FAR * half else (1.0, "it lies close to a border")
-    if runs * (half**2 - gap**2) <= FEW_RUNS * gap**2:  # runs that bring the half-width down to the gap
-        return SHORTER, "it touches a border, and a few more runs would tell"
-    return LONGER, "it sits on a border, where a few more runs would tell nothing"
-
-
-def _half(look: Look) -> float:
-    return (look.high - look.low) / 2
-
-
-def _own_mean(before: Look, look: Look) -> float:
-    """The mean of the units that a run added to the sample."""
-    drawn = look.n - before.n
-    return (look.n * look.estimate - before.n * before.estimate) / drawn if drawn > 0 else look.estimate
-
-
-def _strays(look: Look, newest: float, runs: int) -> bool:
-    """Whether the newest runs lie across the border from the sample, by more than chance would have it."""
-    crossed = (newest - look.border) * (look.estimate - look.border) < 0
-    error = _half(look) / LAI * math.sqrt(runs * NEWEST / (2 - NEWEST))  # of an exponentially weighted mean
-    return crossed and abs(newest - look.estimate) > STRAY * error
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
@@ -386,7 +91,7 @@ class Watched(Value):
         if self.last_run_at is None:
             return self.since
         earned = (
-            self.rhythm.interval_days if self.rhythm else _clamped(FIRST * self.shelf_life_days, self.shelf_life_days)
+            self.rhythm.interval_days if self.rhythm else clamped(FIRST * self.shelf_life_days, self.shelf_life_days)
         )
         unknown = self.last_run_at + SHORTEST * DAY
         return min([self.last_run_at + timedelta(days=earned), *(event.at or unknown for event in self.open_events)])
@@ -470,7 +175,7 @@ def _turned(state: Rhythm, runs: int) -> float:
     """The predictive probability that RUNS more runs bring an interval off its border, or onto it (normal, with a flat
     prior: the mean of n units moves with variance s²·b/(n·(n + b)) when b more come).
     """
-    gap, half = abs(state.last.estimate - state.last.border), _half(state.last)
+    gap, half = abs(state.last.estimate - state.last.border), half_width(state.last)
     added = runs / (state.looks + runs)  # share of the new units in the sample
     centre = gap - added * abs(state.newest - state.last.estimate) if state.strays else gap
     spread, reach = half / LAI * math.sqrt(added), half * math.sqrt(1 - added)

@@ -38,12 +38,8 @@ class Facts(NamedTuple):
 
 def following(facts: Facts, results: Mapping[Step, Result]) -> Step | Cause:
     """The next run that the question needs, or its answer."""
-    if not facts.comparable:
-        return "apart"
-    if facts.regions_flip:
-        return "regions"
-    if facts.noise_would_do:
-        return "seeds"
+    if at_once := _without_a_run(facts):
+        return at_once
     if not facts.differs:
         return _nothing_differs(facts, results)
     step = whole(facts)
@@ -55,6 +51,14 @@ def following(facts: Facts, results: Mapping[Step, Result]) -> Step | Cause:
         case "flips":
             return _it_flips(facts, step, results)
     return "undecided"
+
+
+def _without_a_run(facts: Facts) -> Cause | None:
+    if not facts.comparable:
+        return "apart"
+    if facts.regions_flip:
+        return "regions"
+    return "seeds" if facts.noise_would_do else None
 
 
 def whole(facts: Facts) -> Step:
@@ -103,22 +107,24 @@ def _it_flips(facts: Facts, step: Step, results: Mapping[Step, Result]) -> Step 
         found = _is_it_the_environment(facts, results)
         if found is not None:
             return found
-    axes: list[Literal["parameters", "threads"]] = [
-        axis
-        for axis in ("parameters", "threads")
-        if axis in facts.differs  # type: ignore[misc]
-    ]
     is_code = "code" in facts.differs
+    axes = [axis for axis in ("parameters", "threads") if axis in facts.differs]
     for axis in axes if is_code else axes[:-1]:
-        step = step._replace(**{axis: "good"})
+        step = step._replace(parameters="good") if axis == "parameters" else step._replace(threads="good")
         match results.get(step):
             case None:
                 return step
             case "holds":
-                return axis
+                return _axis(axis)
             case "unclear":
                 return "undecided"
-    return "code" if is_code else axes[-1] if axes else "environment"
+    if is_code:
+        return "code"
+    return _axis(axes[-1]) if axes else "hidden"
+
+
+def _axis(name: str) -> Cause:
+    return "parameters" if name == "parameters" else "threads"
 
 
 def _is_it_the_environment(facts: Facts, results: Mapping[Step, Result]) -> Step | Cause | None:

@@ -16,10 +16,12 @@ from sqlmodel import Session, col, select
 from claims import ledger, runs, schedule, tasks, today
 from claims.contract import Contract, Part
 from claims.freshness import Waiting
+from claims.hours import ScheduledProfile, Settings, settings_from
 from claims.impact import Leans
 from claims.ledger import ContractSet
+from claims.rhythm import DAY, Look, rhythm
 from claims.runs import Job
-from claims.schedule import DAY, Candidate, Event, Look, Plan, Settings, Watched, settings_from
+from claims.schedule import Candidate, Event, Plan, Watched
 from claims.standing import Standing, SubjectReading
 from claims.tasks import OPEN, Enqueue
 from kb.models import ClaimState, Entity, LedgerEntry, Run, Schedule, Task
@@ -154,26 +156,10 @@ def _planned(session: Session, said: Settings, now: datetime, *, is_shared: bool
 Contracts = Mapping[str, tuple[Contract, datetime]]  # of each claim, and since when
 
 
-def _jobs(contracts: Contracts, profile: schedule.ScheduledProfile) -> dict[str, Job]:
+def _jobs(contracts: Contracts, profile: ScheduledProfile) -> dict[str, Job]:
     """Every measurement that a contract asks for and that can be made here, by its stream."""
-    shared: dict[tuple[str, str, str], list[tuple[str, Contract]]] = defaultdict(list)
-    for claim_id, (contract, _) in contracts.items():
-        for subject in contract.subjects if contract.verifier in verifiers() else ():
-            shared[contract.verifier, ledger.canonical(contract.parameters), subject].append((claim_id, contract))
-    jobs = [
-        Job(
-            verifier=verifier,
-            subject=subject,
-            parameters=members[0][1].parameters,
-            profile=profile,
-            claims=tuple(claim_id for claim_id, _ in members),
-            units=max(contract.unit.per_run for _, contract in members),
-            wall_seconds=min(contract.budget.wall_seconds for _, contract in members),
-            memory_mb=min(contract.budget.memory_mb for _, contract in members),
-        )
-        for (verifier, _, subject), members in shared.items()
-    ]
-    return {job.stream: job for job in jobs}
+    known = {claim_id: contract for claim_id, (contract, _) in contracts.items() if contract.verifier in verifiers()}
+    return {job.stream: job for job in runs.jobs_of(known, profile)}
 
 
 def _contracts(session: Session, states: Mapping[str, ClaimState]) -> dict[str, tuple[Contract, datetime]]:
@@ -288,7 +274,7 @@ def _watched(claim_id: str, job: Job, known: _Known) -> Watched:
         last_run_at=last,
         events=tuple(_events(state, job.verifier, known, was_tested=last is not None)) if state else (),
         standing=state.standing if state else "UNTESTED",
-        rhythm=schedule.rhythm(_looks(reading, contract, known.times(job.stream), last), contract.shelf_life_days)
+        rhythm=rhythm(_looks(reading, contract, known.times(job.stream), last), contract.shelf_life_days)
         if reading and last
         else None,
     )
@@ -307,9 +293,7 @@ def _events(state: ClaimState, verifier: str, known: _Known, *, was_tested: bool
     return events
 
 
-def _looks(
-    reading: SubjectReading, contract: Contract, times: Mapping[int, datetime], newest: datetime
-) -> list[schedule.Look]:
+def _looks(reading: SubjectReading, contract: Contract, times: Mapping[int, datetime], newest: datetime) -> list[Look]:
     """The sequence after each run of the newest sample, on the scale of analysis: that of the first endpoint."""
     looks, borders = [], _borders(contract)
     for look in reading.looks:

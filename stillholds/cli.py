@@ -11,12 +11,12 @@ from typing import Any
 
 import typer
 
-from stillholds.commands import experiments, pages, timeline, work
+from stillholds.commands import experiments, pages, schedule, timeline, work
 from stillholds.commands.common import ExitCode
 
 EPILOG = (
     "Exit codes: 0 done · 1 failed, the reason is on stderr · 2 wrong command line · "
-    "3 what --fail-on names came out of `verify`, or stands for `check` · 4 some pages were refused · "
+    "3 what --fail-on names came out of `verify`, or stands for `check`; `replay` disagrees · 4 some pages were refused · "
     "5 the ledger does not agree with itself · 130 interrupted."
 )
 app = typer.Typer(
@@ -45,12 +45,16 @@ app.command()(pages.audit)
 app.command()(timeline.history)
 app.command()(timeline.diff)
 app.command()(timeline.check)
+app.command()(questions.replay)
+app.command()(questions.bisect)
 app.command()(timeline.feeds)
 app.command()(timeline.decide)
 app.command()(timeline.retire)
 app.command()(timeline.wake)
 app.command()(timeline.due_now)
 app.command("app")(pages.serve)
+app.add_typer(schedule.schedule_app, name="schedule")
+app.command()(schedule.due)
 app.command()(work.worker)
 app.command()(work.queue)
 app.command()(work.cancel)

@@ -10,7 +10,9 @@ from sqlmodel import select
 
 from claims import acts, runs, tasks, timetable
 from claims.errors import ClaimError
-from claims.schedule import DAY, Plan, Settings
+from claims.hours import Settings
+from claims.rhythm import DAY
+from claims.schedule import Plan
 from kb.models import ClaimState, Schedule, Task
 from kb.store import Store
 from tests.claims_support import NOW, a_library, around, measurement, run_with, written

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from claims import timetable
 from claims.errors import ClaimError
 from kb.store import Store
-from stillholds import scheduling
+from stillholds.commands import schedule as scheduling
 from tests.claims_support import NOW, a_library, around, measurement, run_with
 
 
@@ -20,7 +20,7 @@ from tests.claims_support import NOW, a_library, around, measurement, run_with
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     made = a_library(tmp_path)
     monkeypatch.setenv("STILLHOLDS_STORE", str(made.path))
-    monkeypatch.setattr("stillholds.scheduling.now", lambda: NOW)
+    monkeypatch.setattr("stillholds.commands.schedule.now", lambda: NOW)
     return made
 
 

@@ -7,7 +7,8 @@ import streamlit as st
 
 from claims import timetable
 from claims.errors import ClaimError
-from claims.schedule import Due, Plan, Settings
+from claims.hours import Settings
+from claims.schedule import Due, Plan
 from claims.timetable import Timetable
 from kb import read
 from kb.read import Card

@@ -38,8 +38,12 @@ def _going(line: Line) -> None:
         run = f"run {line.number}, " if line.number else ""
         again = f"attempt {line.attempt}, " if line.attempt and line.attempt > 1 else ""
         said = f"{line.done} of {line.total} done" if line.state == "running" and line.total else "waiting"
-        st.progress(line.done / line.total if line.total else 0.0, f"{line.verifier} on {line.subject}: {run}{again}{said}")
-        frame.html(f"<p class='sh-small sh-soft'>for {_claims(line.claims)}; {escape(line.cause)}, {escape(line.asked_by)}</p>")
+        st.progress(
+            line.done / line.total if line.total else 0.0, f"{line.verifier} on {line.subject}: {run}{again}{said}"
+        )
+        frame.html(
+            f"<p class='sh-small sh-soft'>for {_claims(line.claims)}; {escape(line.cause)}, {escape(line.asked_by)}</p>"
+        )
     word = "Cancelling …" if line.is_cancelled else "Cancel"
     if right.button(word, key=f"cancel-{line.id}", disabled=line.is_cancelled or frame.is_read_only()):
         tasks.cancel(frame.store(), line.id, frame.now())
