@@ -21,6 +21,7 @@ from verifiers import stats
 from verifiers.measurement import Measurement, Value
 from verifiers.stats import welch
 
+LESS_TELLING: dict[Word, int] = {"INCONCLUSIVE": 1, "VOID": 2}  # than a run that was decided against the claim
 DRAWS = 4000  # of runs, to say how often noise alone gives either reading
 LIKELY, UNLIKELY = 0.05, 0.01  # from here on noise would do: where something changed, and where nothing did
 
@@ -100,7 +101,7 @@ def pair(session: Session, asked: Asked) -> Pair:
         NoAnswer: when there are no two such runs, or those that were named cannot be compared.
     """
     entity = read.find(session, asked.claim, "claim")
-    runs = [one for one in recorded.of_claim(session, entity.id) if one.counts]
+    runs = [one for one in recorded.of_claim(session, entity.id) if one.given.profile != "smoke"]
     named = [_named(session, said, entity.slug, runs) for said in (asked.good, asked.bad)]
     subject = asked.subject or next((one.given.subject for one in named if one), None)
     subjects = [subject] if subject else list(dict.fromkeys(one.given.subject for one in reversed(runs)))
@@ -112,8 +113,8 @@ def pair(session: Session, asked: Asked) -> Pair:
     on = f" on {subject}" if subject else ""
     held = sum(one.given.verdict.word == "HOLDS" for one in runs)
     raise NoAnswer(
-        f"{entity.slug} has no run{on} that held and a later one that did not ({held} of {len(runs)} runs held; smoke and void "
-        "ones do not count): name two with --good RUN --bad RUN"
+        f"{entity.slug} has no run{on} that held and a later one that did not ({held} of {len(runs)} runs held; smoke runs do "
+        "not count): name two with --good RUN --bad RUN"
     )
 
 
@@ -124,9 +125,7 @@ def _named(session: Session, said: str | None, slug: str, runs: Sequence[Recorde
     for one in runs:
         if one.given.run in found:
             return one
-    raise NoAnswer(
-        f"{said!r} is no run of {slug} that counts: smoke and void runs do not, nor do those of other claims"
-    )
+    raise NoAnswer(f"{said!r} is no run of {slug} that counts: smoke runs do not, nor do those of other claims")
 
 
 def _flip(runs: Sequence[Recorded], good: Recorded | None, bad: Recorded | None) -> tuple[Recorded, Recorded] | None:
@@ -138,9 +137,8 @@ def _flip(runs: Sequence[Recorded], good: Recorded | None, bad: Recorded | None)
         return (held[-1], bad) if held else None
     for one in [good] if good else [one for one in reversed(runs) if one.given.verdict.word == "HOLDS"]:
         after = [later for later in runs[_place(runs, one) + 1 :] if later.given.verdict.word != "HOLDS"]
-        decided = [later for later in after if later.given.verdict.word != "INCONCLUSIVE"]
         if after:
-            return one, (decided or after)[0]
+            return one, min(after, key=lambda later: LESS_TELLING.get(later.given.verdict.word, 0))
     return None
 
 
@@ -176,12 +174,10 @@ def noise(two: Pair) -> Noise:
     is_same = _made_by(two.good) == _made_by(two.bad)
     sides = ([two.good], [two.bad]) if is_same else (good, bad)
     first, second = ([value for one in runs for value in values_of(one, two.part)] for runs in sides)
-    comparable = (
-        quantities(two.good.contract)[2] == quantities(two.bad.contract)[2] and min(len(first), len(second)) > 1
-    )
+    comparable = _can_be_compared(two) and min(len(first), len(second)) > 1
     p = welch(first, second) if comparable else None
     runs = good if is_same else [*good, *bad]
-    chance = _chance(two, runs) if comparable else None
+    chance = _chance(two, runs) if comparable and (is_same or (p or 0) >= LIKELY) else None
     would_do = (p or 0) >= LIKELY or (is_same and (chance or 0) >= UNLIKELY)
     return Noise(
         p=p,
@@ -193,6 +189,12 @@ def noise(two: Pair) -> Noise:
     )
 
 
+def _can_be_compared(two: Pair) -> bool:
+    """Whether the units of both runs are of the same quantities and decide: those of a VOID run do not."""
+    same = quantities(two.good.contract)[2] == quantities(two.bad.contract)[2]
+    return same and "VOID" not in {two.good.given.verdict.word, two.bad.given.verdict.word}
+
+
 def _noise_words(p: float | None, chance: float | None, runs: int, *, is_same: bool, would_do: bool) -> str:
     whose = "of the two runs" if is_same else "before and after"
     by_mean = "" if p is None else f"the units {whose} differ with p = {p:.2g}"
@@ -202,6 +204,8 @@ def _noise_words(p: float | None, chance: float | None, runs: int, *, is_same: b
         else f"of {runs} runs of one truth, some hold and some do not with a chance of {_percent(chance)}"
     )
     said = "; ".join(filter(None, (by_mean, often)))
+    if not said:
+        return "noise cannot be judged: the two runs have no units that can be held against each other"
     return f"noise alone {'would' if would_do else 'would hardly'} do: {said}"
 
 
@@ -215,7 +219,8 @@ def _made_by(run: Recorded) -> tuple[object, ...]:
 
 
 def _like(two: Pair, run: Recorded) -> list[Recorded]:
-    return [one for one in two.runs if _made_by(one) == _made_by(run)]
+    """The runs that were made as RUN was, and are not VOID."""
+    return [one for one in two.runs if one.given.verdict.word != "VOID" and _made_by(one) == _made_by(run)]
 
 
 def _chance(two: Pair, runs: Sequence[Recorded]) -> float | None:

@@ -47,11 +47,6 @@ class Recorded(Value):
         """What people call it."""
         return f"run {self.given.number} of {self.slug}"
 
-    @property
-    def counts(self) -> bool:
-        """Whether it is evidence: neither a smoke run nor void."""
-        return self.given.profile != "smoke" and self.given.verdict.word != "VOID"
-
 
 class Difference(Value):
     """One thing that was something else when a run was made; None where there is no such thing."""

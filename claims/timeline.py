@@ -4,10 +4,10 @@ What pages say is taken as it is now: titles, and what leans on what. Everything
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import AwareDatetime
-from sqlmodel import Session, col, select
+from sqlmodel import Session, and_, col, func, select
 
 from claims import ledger
 from claims.errors import CannotSay
@@ -17,7 +17,7 @@ from claims.impact import Leaning, Leans
 from claims.ledger import VerdictGiven
 from claims.overview import Row, row_of
 from claims.standing import Standing, headline
-from kb.models import Checkpoint, Claim, Entity
+from kb.models import Checkpoint, Claim, Entity, LedgerEntry
 from kb.read import Card, card
 from verifiers.measurement import Value
 
@@ -108,13 +108,10 @@ def told(past: History) -> tuple[Told, ...]:
     return tuple(found)
 
 
-def flips_of(session: Session, claim_id: str) -> tuple[Told, ...]:
-    """The flips of a claim, oldest first; a chain that has not moved is not folded again."""
-    head = ledger.head(session, claim_id)
-    if head is None:
-        return ()
+def flips_of(session: Session, claim_id: str, head: str) -> tuple[Told, ...]:
+    """The flips of a claim whose chain ends in HEAD, oldest first; a chain that has not moved is not folded again."""
     documentary = session.get_one(Claim, claim_id).documentary
-    key = ledger.digest_of([head.digest, documentary])
+    key = ledger.digest_of([head, documentary])
     if key not in _FLIPS:
         if len(_FLIPS) >= MOST_KEPT:
             _FLIPS.clear()
@@ -145,10 +142,12 @@ def is_other(before: Stood, after: Stood, flips: Sequence[Flip]) -> bool:
 
 def flips(session: Session, since: datetime | None = None, until: datetime | None = None) -> list[ClaimFlip]:
     """The flips of all claims after SINCE and until UNTIL, newest first."""
+    heads = _heads(session)
     found = [
         ClaimFlip(claim=card(claim), flip=flip)
         for claim in _claims(session)
-        for flip in flips_of(session, claim.id)
+        if claim.id in heads
+        for flip in flips_of(session, claim.id, heads[claim.id])
         if (since is None or flip.at > since) and (until is None or flip.at <= until)
     ]
     return sorted(found, key=lambda one: (one.flip.at, one.claim.slug, one.flip.seq), reverse=True)
@@ -180,6 +179,9 @@ def difference(session: Session, since: datetime, until_: datetime) -> Differenc
         if not now and entity.created_at > until_:
             continue
         was_known = bool(then) or entity.created_at <= since
+        if len(then) == len(now) and was_known:
+            same += 1
+            continue
         before, after, between = difference_of(
             fold(entity.id, documentary, then), fold(entity.id, documentary, now), was_known=was_known
         )
@@ -193,20 +195,19 @@ def difference(session: Session, since: datetime, until_: datetime) -> Differenc
     return Difference(since=since, until=until_, changes=tuple(changes), new=tuple(new), same=same)
 
 
-def changed_since(session: Session, days: int, now: datetime) -> dict[str, list[Told]]:
-    """The claims whose standing changed within so many days: id → flips, oldest first."""
-    after = now - timedelta(days=days)
-    return {
-        claim.id: recent
-        for claim in _claims(session)
-        if (recent := [flip for flip in flips_of(session, claim.id) if flip.at > after])
-    }
-
-
 def head(session: Session) -> str:
     """The newest seal of the ledger, which stands for all of it."""
-    last = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc())).first()
+    last = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc()).limit(1)).first()
     return last.digest if last else ledger.START
+
+
+def _heads(session: Session) -> dict[str, str]:
+    """The digest at the end of every chain, by claim."""
+    ends = (
+        select(LedgerEntry.claim_id, func.max(LedgerEntry.seq).label("seq")).group_by(LedgerEntry.claim_id).subquery()
+    )
+    same = and_(col(LedgerEntry.claim_id) == ends.c.claim_id, col(LedgerEntry.seq) == ends.c.seq)
+    return dict(session.exec(select(LedgerEntry.claim_id, LedgerEntry.digest).join(ends, same)).all())
 
 
 def _claims(session: Session) -> Sequence[Entity]:

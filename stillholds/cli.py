@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from stillholds.commands import experiments, pages, schedule, timeline, work
+from stillholds.commands import experiments, pages, questions, schedule, timeline, work
 from stillholds.commands.common import ExitCode
 
 EPILOG = (

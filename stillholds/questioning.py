@@ -36,7 +36,7 @@ def replay(found: Replay) -> None:
     out().print(
         head.append(f"  {found.verifier} on {found.subject}, {found.profile}, seed {found.seed}", style="bright_black")
     )
-    out().print(Padding(Text(verdict_on(found)), (0, 0, 1, 2)), soft_wrap=True)
+    out().print(Padding(Text(verdict_on(found)), (0, 0, 1, 2)))
     out().print(Padding(_compared(found.endpoints), (0, 0, 1, 2)))
     for one in found.claims:
         if one.was != one.now:
@@ -47,8 +47,8 @@ def replay(found: Replay) -> None:
         out().print(Padding(Text(f"control {line}"), (0, 0, 0, 2)))
     out().print(Padding(_changed("since then", found.changed), (0, 0, 0, 2)))
     cost = f"{found.cpu_seconds / 60:.1f} CPU-minutes."
-    said = f"Not recorded: {found.not_recorded}." if found.not_recorded else "Recorded as a replay: it is no evidence."
-    out().print(Padding(Text(f"{cost} {said}", style="bright_black"), (1, 0, 0, 2)))
+    kept = f"Not recorded: {found.not_recorded}." if found.not_recorded else "Recorded as a replay: it is no evidence."
+    out().print(Padding(Text(f"{cost} {kept}", style="bright_black"), (1, 0, 0, 2)))
 
 
 def verdict_on(found: Replay) -> str:
@@ -116,7 +116,7 @@ def _planned(found: Bisection) -> None:
         out().print("Nothing would be run: the question is answered without.")
         return
     for place, line in enumerate(found.planned, start=1):
-        out().print(Padding(Text(f"{place}. {line}"), (0, 0, 0, 2)), soft_wrap=True)
+        out().print(Padding(Text(f"{place}. {line}"), (0, 0, 0, 2)))
     cost = f"about {found.expected_cpu_seconds / 60:.1f} CPU-minutes, by what the two runs took"
     runs = f"{found.most_runs} run{'' if found.most_runs == 1 else 's'}"
     out().print(Text(f"At most {runs} to tell what kind of change it is: {cost}.", style="bright_black"))

@@ -63,7 +63,7 @@ from pathlib import Path
 from claims import library
 from kb.location import location_from
 from kb.store import Store
-from tests.claims_support import claim_page
+from tests.claims_support import NOW, claim_page
 from tests.queue_support import ask, numbers
 
 store, me = Store.open(location_from(None, os.environ)), int(sys.argv[1])
