@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ from sqlmodel import Session, select
 from claims import library, service
 from claims.audit import Audit, audit
 from claims.errors import CannotKeep, WorkerRuns
-from kb import backup, migrate
+from kb import backup
 from kb.errors import StoreError
 from kb.location import Location
 from kb.models import DocumentVersion, LedgerEntry, Library
 from kb.store import Store
 from verifiers.measurement import Value
+
+SERVED = "a worker serves {place}: end it, and the app if that keeps it, and do it again"
+LONG_AGO = datetime.fromtimestamp(0, UTC)  # for a copy, which has its identity and asks for no time
 
 
 class Compared(Value):
@@ -86,20 +89,13 @@ def opened(file: Path) -> Iterator[Store]:
     """
     if not file.is_file():
         raise StoreError(f"there is no file {file}")
-    if not _is_older(file):
+    if not backup.is_older(file):
         yield Store.open(file, read_only=True)
         return
     with tempfile.TemporaryDirectory(prefix="stillholds-copy-") as folder:
         aside = Path(folder) / "library.db"
         backup.new_file(file, aside)
-        yield library.create(aside, datetime.min)
-
-
-def _is_older(file: Path) -> bool:
-    store = Store(file, read_only=True)
-    with store.engine.connect() as connection:
-        found = migrate.revision(connection)
-    return found is not None and found < migrate.HEAD
+        yield library.create(aside, LONG_AGO)
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -126,7 +122,7 @@ def _compared(copy: Session, library: Session) -> Compared:
 # --- putting back ----------------------------------------------------------------------------------------------------
 
 
-def restore(file: Path, place: Location, *, force: bool = False) -> Audit:
+def restore(file: Path, place: Location, now: datetime, *, force: bool = False) -> Audit:
     """Put a copy in the place of a library, or where there is none: as a whole, or not at all. Whoever reads meanwhile
     sees the one or the other.
 
@@ -144,6 +140,8 @@ def restore(file: Path, place: Location, *, force: bool = False) -> Audit:
     if store is None:
         return found
     with _nobody_serving(store), opened(file) as copy, copy.reading() as source, store.writing() as target:
+        if place.path is None and service.living(target, now):
+            raise CannotKeep(SERVED.format(place=place))
         _refuse_to_lose(_compared(source, target), file, place, force=force)
         backup.load(source, target)
     return found
@@ -181,7 +179,7 @@ def _nobody_serving(store: Store) -> Iterator[None]:
         with service.alone(store):
             yield
     except WorkerRuns:
-        raise CannotKeep(f"a worker serves {store.location}: end it, and the app if that keeps it, and do it again") from None
+        raise CannotKeep(SERVED.format(place=store.location)) from None
 
 
 def told(found: Audit) -> dict[str, Any]:

@@ -4,6 +4,7 @@ ClaimError
 ├── BadContract       a contract that cannot decide, with the field and what it takes
 ├── BadSchedule       settings that could never be kept, with what they take
 ├── CannotCertify     a verifier that cannot be tried, or a trial that broke off
+├── CannotKeep        a copy of a library that is no good, or that may not take the place of what is there
 ├── CannotSay         a person's word that the ledger does not take: a reason is missing, or it does not fit what stands
 ├── NoContract        the claim is not testable as it stands
 ├── NoTask            nothing that was asked for is meant by that
@@ -26,6 +27,10 @@ class BadSchedule(ClaimError):
 
 class CannotCertify(ClaimError):
     """No certificate can be made, whether granted or not."""
+
+
+class CannotKeep(ClaimError):
+    """A copy cannot be made, or cannot be put back."""
 
 
 class CannotSay(ClaimError):

@@ -47,9 +47,9 @@ class Freshness(Value):
 
 
 def fresh_until(contract: Contract, runs: Sequence[PastRun]) -> datetime | None:
-    """When the shelf life of the newest run that is evidence ends."""
-    valid = [run.at for run in runs if run.counts]
-    return max(valid) + timedelta(days=contract.shelf_life_days) if valid else None
+    """When the shelf life of the newest run that is evidence ends: the last of RUNS, whatever clocks said before."""
+    newest = next((run.at for run in reversed(runs) if run.counts), None)
+    return newest + timedelta(days=contract.shelf_life_days) if newest else None
 
 
 def freshness(over: datetime | None, shelf_life_days: int, now: datetime, waiting: Waiting | None = None) -> Freshness:

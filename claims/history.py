@@ -90,9 +90,11 @@ def until(entries: Sequence[Entry], as_of: datetime | None) -> Sequence[Entry]:
     return entries[:last]
 
 
-def fold(claim_id: str, documentary: str, entries: Sequence[Entry]) -> History:
-    """Fold a claim's chain; DOCUMENTARY is why its page says that it cannot be tested, or empty."""
-    record = _Record(documentary)
+def fold(claim_id: str, documentary: str, entries: Sequence[Entry], part: str | None = None) -> History:
+    """Fold a claim's chain; DOCUMENTARY is why its page says that it cannot be tested, or empty. With the endpoint of
+    one PART as if that were all that its contracts ever were about.
+    """
+    record = _Record(documentary, part)
     for entry in entries:
         record.take(entry)
     return History(
@@ -112,8 +114,10 @@ def fold(claim_id: str, documentary: str, entries: Sequence[Entry]) -> History:
 class _Record:
     """What a chain has come to, entry by entry."""
 
-    def __init__(self, documentary: str) -> None:
+    def __init__(self, documentary: str, part: str | None = None) -> None:
         self.fold = Fold(documentary)
+        self._part = part
+        self._number: int | None = None  # of that part in the present contract
         self.version: int | None = None
         self.since: datetime | None = None
         self.begun: dict[str, RunStarted] = {}  # under the present contract
@@ -147,7 +151,11 @@ class _Record:
             self._compare(entry)
 
     def _contract(self, entry: Entry, event: ContractSet) -> None:
-        self.fold.begin(event.read())
+        contract = event.read()
+        self._number = _number_of(contract, self._part) if contract and self._part else None
+        if contract and self._part:
+            contract = None if self._number is None else contract.alone(contract.parts[self._number])
+        self.fold.begin(contract)
         self.version, self.since = event.version, entry.at
         self.begun, self.failed, self.runs = {}, {}, []
 
@@ -155,6 +163,8 @@ class _Record:
         if event.run not in self.begun:
             return  # it answers a contract that is gone
         run = past_run(entry, event)
+        if self._number is not None:
+            run = run.of_part(self._number)
         self.runs.append(run)
         self.made_by[event.run] = run.made_by
         self.fold.take(run)
@@ -198,6 +208,12 @@ class _Record:
         if was != now:
             self.flips += _flips(entry, self.stood, stands, was, now)
         self.stood = stands
+
+
+def _number_of(contract: Contract, part: str) -> int | None:
+    """Which part of CONTRACT is about the endpoint PART, if one is."""
+    names = [one.endpoint for one in contract.parts]
+    return names.index(part) if part in names else None
 
 
 def _flips(entry: Entry, stood: Standing, stands: Standing, was: Headline, now: Headline) -> list[Flip]:

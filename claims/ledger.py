@@ -206,7 +206,7 @@ def entry_digest(row: LedgerEntry) -> str:
 def head(session: Session, claim_id: str) -> LedgerEntry | None:
     """The last entry of a chain."""
     return session.exec(
-        select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq).desc())
+        select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq).desc()).limit(1)
     ).first()
 
 
@@ -232,7 +232,7 @@ def seal(session: Session, claim_ids: Iterable[str], now: datetime) -> Checkpoin
         last = head(session, claim_id)
         if last is not None:
             heads[claim_id] = {"seq": last.seq, "digest": last.digest}
-    last_seal = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc())).first()
+    last_seal = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc()).limit(1)).first()
     row = Checkpoint(
         seq=last_seal.seq + 1 if last_seal else 1,
         at=now,

@@ -12,12 +12,12 @@ from sqlmodel import Session, col, select
 from claims import ledger, service, tasks, today
 from claims.contract import Contract
 from claims.freshness import Freshness, Waiting, fresh_until, freshness
-from claims.history import Decision, History, contracts, history
+from claims.history import Decision, History, contracts, fold, history
 from claims.judge import Tag, Verdict
 from claims.ledger import Decided, RunFailed, RunStarted, VerdictGiven
 from claims.regime import differences
 from claims.runs import DIED, is_alive
-from claims.standing import Standing, standing
+from claims.standing import Standing
 from kb.models import Claim, ClaimState, Entity, LedgerEntry, Run, Task
 from verifiers.measurement import Measurement, Value
 
@@ -91,11 +91,9 @@ def of_part(record: Record, number: int) -> Record:
     past, contract = record.history, record.history.contract
     if contract is None or not contract.also:
         return record
-    alone = contract.alone(contract.parts[number])
-    kept = tuple(run.of_part(number) for run in past.runs)
-    update = {"contract": alone, "runs": kept, "standing": standing(alone, "", kept)}
-    lines = tuple(_line_of_part(line, alone.endpoint) for line in record.runs)
-    return record.model_copy(update={"history": past.model_copy(update=update), "runs": lines})
+    endpoint = contract.parts[number].endpoint
+    lines = tuple(_line_of_part(line, endpoint) for line in record.runs)
+    return record.model_copy(update={"history": fold(past.claim_id, "", past.entries, endpoint), "runs": lines})
 
 
 def _line_of_part(line: RunLine, endpoint: str) -> RunLine:

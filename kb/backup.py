@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlmodel import Session
 
+from kb import migrate
 from kb.errors import StoreError
 from kb.location import Location
 from kb.models import Table
@@ -125,6 +126,15 @@ def unsound(file: Path) -> str:
             return f"it is damaged: {said}"
         broken = connection.execute("PRAGMA foreign_key_check").fetchall()
         return f"{len(broken)} references lead nowhere" if broken else ""
+
+
+def is_older(file: Path) -> bool:
+    """Whether a file is a library of an older version than this."""
+    with translated(Location.of(file)), closing(_reader(file)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return False
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return found is not None and found[0] < migrate.HEAD
 
 
 def _sync(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from stillholds.commands import experiments, pages, questions, schedule, timeline, work
+from stillholds.commands import experiments, keeping, pages, questions, schedule, timeline, work
 from stillholds.commands.common import ExitCode
 
 EPILOG = (
@@ -42,6 +42,8 @@ app.command()(experiments.verify)
 app.command()(experiments.measure)
 app.command()(experiments.certify)
 app.command()(pages.audit)
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 app.command()(timeline.history)
 app.command()(timeline.diff)
 app.command()(timeline.check)

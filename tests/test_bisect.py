@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from scipy.stats import ttest_ind
 
-from claims import checkout, ledger, suspects
+from claims import checkout, ledger, library, suspects
 from claims.bisect import Bisection, bisect
 from claims.checkout import Code, Versions, changes
 from claims.history import history
+from claims.judge import judge
 from claims.pairs import Asked, noise, pair
 from claims.recorded import NoAnswer
 from claims.scratch import scratch_folder
@@ -23,8 +24,10 @@ from tests.claims_support import (
     ROOT,
     Silent,
     a_library,
+    all_endpoints,
     around,
     claim_id,
+    claim_page,
     contract,
     control,
     means,
@@ -177,14 +180,10 @@ def test_an_environment_that_is_not_here_is_blamed_where_the_bad_run_holds_here(
 
 
 def test_what_nobody_wrote_down_is_found_when_the_good_run_does_not_come_out_again(lab: Lab) -> None:
-    lab.run()
-    lab.edit("SHIFT = 1.0", "SHIFT = 0.01")  # and yet the record says that the code is the same
+    lab.edit("SHIFT = 1.0", "SHIFT = 0.01")
     lab.run()
     bad = newest(lab)
-    slug = lab.slug
-    store, pages = lab.store, lab.pages
-    del store, pages, slug
-    remade(lab, bad, 3.0)
+    remade(lab, bad, 3.0)  # by the same code, as its record says, and yet
     remade(lab, bad)
     found = asked(lab)
     assert found.answer
@@ -218,23 +217,19 @@ def test_a_change_that_noise_explains_is_named_and_not_blamed(tmp_path: Path) ->
     assert found.answer.said.endswith("The code changed too, which is not needed to explain it.")
 
 
-def test_the_seed_is_blamed_where_the_good_seed_still_holds_on_the_new_code(lab: Lab) -> None:
+def test_the_seed_is_blamed_where_the_good_run_comes_out_again_and_nothing_else_differs(lab: Lab) -> None:
     lab.run()
-    lab.edit("    return Findings(", "    done += 0\n    return Findings(")
-    lab.run()
-    one = newest(lab)
-    remade(lab, one, -2.0)
+    remade(lab, newest(lab), -2.0)
     found = asked(lab)
     assert found.answer
     assert found.answer.cause == "seeds"
-    lab.edit("    done += 0\n", "    done += 1\n")
-    # run 2 holds by the same code as run 3: nothing differs, and a difference so large is said to be so
+    assert [step.same_bits_as for step in found.steps] == ["the good run"]
     assert "yet noise alone would hardly do" in found.answer.said
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_welchs_p_is_that_of_scipy(seed: int) -> None:
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311
     first, second = ([draw.gauss(0, spread) for _ in range(count)] for spread, count in ((1, 8), (3, 5 + seed)))
     assert welch(first, second) == pytest.approx(ttest_ind(first, second, equal_var=False).pvalue, rel=1e-9)
 
@@ -250,16 +245,14 @@ def test_the_chance_that_runs_of_one_truth_disagree_is_that_of_a_simulation_of_w
     store = noisy(tmp_path, *[around(0.25 + step, 0.12, 12) for step in (0.08, -0.08)])
     with store.reading() as session:
         two = pair(session, Asked("the-gap", good="1", bad="2"))
-    draw, said, flips = random.Random(7), contract(), 0
-    for _ in range(1000):
+    draw, said, flips = random.Random(7), contract(), 0  # noqa: S311
+    for _ in range(500):
         words = [_word(said, [draw.gauss(0.25, 0.12) for _ in range(12)]) for _ in range(2)]
         flips += "HOLDS" in words and len(set(words)) > 1
-    assert noise(two).chance == pytest.approx(flips / 1000, abs=0.03)
+    assert noise(two).chance == pytest.approx(flips / 500, abs=0.06)
 
 
 def _word(said: Any, units: list[float]) -> str:
-    from claims.judge import judge
-
     return judge(said, measurement(units)).word
 
 
@@ -296,9 +289,6 @@ def test_a_claim_that_never_flipped_is_told_so(tmp_path: Path) -> None:
 
 
 def test_contracts_about_other_quantities_cannot_be_held_against_each_other(tmp_path: Path) -> None:
-    from claims import library
-    from tests.claims_support import all_endpoints, claim_page
-
     store = a_library(tmp_path)
     run_with(store, measurement(all_endpoints(around(0.6, 0.1))))
     other = next(one.name for one in ENTROPY_GAP.endpoints if one.name != "interaction_did" and one.scale == "log")
@@ -343,6 +333,21 @@ def _outcome(step: Step, culprit: str) -> Result:
     return "flips" if getattr(step, culprit, "good") == "bad" else "holds"
 
 
+def test_a_changed_code_is_not_blamed_where_the_good_seed_still_holds_on_it(lab: Lab) -> None:
+    lab.run()
+    lab.edit("    return Findings(", "    done += 0\n    return Findings(")
+    lab.run()
+    one = newest(lab)
+    with lab.store.reading() as session:
+        said = history(session, claim_id(lab.store, lab.slug)).runs
+    assert [run.word for run in said] == ["HOLDS", "HOLDS"]
+    remade(lab, one, -2.0)
+    found = asked(lab, good="1")
+    assert found.answer
+    assert found.answer.cause == "seeds"
+    assert "the good run's seed still holds" in found.answer.said
+
+
 @pytest.mark.parametrize("differs", [set(some) for n in range(1, 5) for some in itertools.combinations(AXES, n)])
 def test_whatever_changed_the_one_that_flips_it_is_found_in_few_runs(differs: set[Axis]) -> None:
     here: frozenset[Side] = frozenset({"good"} if "environment" in differs else {"good", "bad"})
@@ -377,23 +382,25 @@ def code(**names: str) -> Code:
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "said"),
+    ("name", "was", "now", "said"),
     [
-        ("STEPS = 600", "STEPS = 60", "`far.parts.STEPS` 600 → 60 (far/parts.py)"),
+        ("STEPS", "STEPS = 600", "STEPS = 60", "`far.parts.STEPS` 600 → 60 (far/parts.py)"),
         (
+            "Recipe",
             "class Recipe:\n    steps: int = 600\n    rate: float = 0.1",
             "class Recipe:\n    steps: int = 60\n    rate: float = 0.1",
             "`far.parts.Recipe.steps` 600 → 60 (far/parts.py)",
         ),
         (
+            "made",
             "def made():\n    return 1",
             "def made():\n    return 2",
-            "`far.parts.one` return 1 → return 2 (far/parts.py)",
+            "`far.parts.made` return 1 → return 2 (far/parts.py)",
         ),
     ],
 )
-def test_a_change_is_named_as_far_as_it_goes(was: str, now: str, said: str) -> None:
-    (found,) = changes(code(one=was), code(one=now))
+def test_a_change_is_named_as_far_as_it_goes(name: str, was: str, now: str, said: str) -> None:
+    (found,) = changes(code(**{name: was}), code(**{name: now}))
     assert str(found) == said
 
 

@@ -115,7 +115,7 @@ def _tested(row: Row, record: Record) -> list[str]:
 
 def due(rows: Sequence[Row]) -> None:
     """What is not fresh, why, and what testing all of it would cost."""
-    waiting = [row for row in rows if row.freshness and row.freshness.word != "FRESH"]
+    waiting = [row for row in rows if row.freshness and row.freshness.word in {"DUE", "STALE"}]
     with frame.store().reading() as session:
         jobs = runs.jobs_for(session, [row.id for row in waiting], "standard")
     cost = sum(map(runs.expected_cpu_seconds, jobs))
