@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, select
 
@@ -108,14 +108,29 @@ def compare(file: Path, store: Store) -> Compared:
 
 
 def _compared(copy: Session, library: Session) -> Compared:
-    entries = select(LedgerEntry.claim_id, LedgerEntry.seq, LedgerEntry.digest)
-    ours, theirs = set(copy.exec(entries)), set(library.exec(entries))
-    pages = select(DocumentVersion.id)
+    ours, theirs = _held(copy), _held(library)
     return Compared(
-        is_same_library=copy.exec(select(Library.id)).first() == library.exec(select(Library.id)).first(),
-        entries_only_in_copy=len(ours - theirs),
-        entries_only_in_library=len(theirs - ours),
-        pages_only_in_library=len(set(library.exec(pages)) - set(copy.exec(pages))),
+        is_same_library=ours.library == theirs.library,
+        entries_only_in_copy=len(ours.entries - theirs.entries),
+        entries_only_in_library=len(theirs.entries - ours.entries),
+        pages_only_in_library=len(theirs.pages - ours.pages),
+    )
+
+
+class _Held(NamedTuple):
+    """What a library holds, by what names it."""
+
+    library: str | None
+    entries: frozenset[tuple[str, int, str]]
+    pages: frozenset[str]  # versions
+
+
+def _held(session: Session) -> _Held:
+    entries = session.exec(select(LedgerEntry.claim_id, LedgerEntry.seq, LedgerEntry.digest))
+    return _Held(
+        library=session.exec(select(Library.id)).first(),
+        entries=frozenset((claim, seq, digest) for claim, seq, digest in entries),
+        pages=frozenset(session.exec(select(DocumentVersion.id))),
     )
 
 

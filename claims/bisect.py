@@ -446,9 +446,8 @@ def _code_answer(at: Scene, tries: _Tries) -> Answer:
     found = changes(older, newer)
     named = ", ".join(map(str, found[:NAMED])) or "nothing that can be named"
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    said = (
-        f"It is the code: {'one of ' if len(found) > 1 else ''}{named}{more}{f', commit {commit}' if commit else ''}."
-    )
+    by = f", commit {commit}" if commit else ", not committed" if at.commits["bad"] is None else ""
+    said = f"It is the code: {'one of ' if len(found) > 1 else ''}{named}{more}{by}."
     return Answer(cause="code", said=said, changes=tuple(found), commit=str(commit) if commit else None)
 
 

@@ -120,11 +120,6 @@ class Versions:
         self._name, self._scratch = verifier.name, scratch
         self._codes: dict[str | None, Code | None] = {}
 
-    @property
-    def has_git(self) -> bool:
-        """Whether a repository holds the code."""
-        return self.source.repository is not None
-
     def code(self, commit: str | None) -> Code | None:
         """The code of a commit, or of now (None); None where it cannot be read."""
         if commit not in self._codes:

@@ -32,6 +32,9 @@ from verifiers.measurement import Value
 ATTEMPTS = 3  # at one run: the first, and two more where what ended it may pass
 
 
+Axis = Literal["standing", "at this scale", "so far"]
+
+
 class Flip(Value):
     """The words of a standing changed: in its own regime, or of what was found at another scale. `before` and `after`
     are the sequences then, where there were any.
@@ -39,7 +42,7 @@ class Flip(Value):
 
     at: AwareDatetime
     seq: int
-    axis: Literal["standing", "at this scale", "so far"]
+    axis: Axis
     was: str
     now: str
     why: str
@@ -47,6 +50,8 @@ class Flip(Value):
     number: int | None = None
     before: Look | None = None
     after: Look | None = None
+    was_certified: bool = True  # whether a certificate covered the runs that it came of
+    now_certified: bool = True
 
 
 class Decision(Value):
@@ -218,10 +223,11 @@ def _number_of(contract: Contract, part: str) -> int | None:
 
 def _flips(entry: Entry, stood: Standing, stands: Standing, was: Headline, now: Headline) -> list[Flip]:
     event = entry.event
-    words: list[tuple[Literal["standing", "at this scale", "so far"], str | None, str | None]] = [
-        ("standing", _with_tag(was.word, was.tag), _with_tag(now.word, now.tag)),
-        ("at this scale", was.at_scale, now.at_scale),
-        ("so far", was.so_far, now.so_far),
+    certified = (stood.at_scale_certified or was.at_scale is None, stands.at_scale_certified or now.at_scale is None)
+    words: list[tuple[Axis, str | None, str | None, tuple[bool, bool]]] = [
+        ("standing", _with_tag(was.word, was.tag), _with_tag(now.word, now.tag), (True, True)),
+        ("at this scale", was.at_scale, now.at_scale, certified),
+        ("so far", was.so_far, now.so_far, (False, False)),
     ]
     run = event if isinstance(event, VerdictGiven | RunFailed) else None
     return [
@@ -236,8 +242,10 @@ def _flips(entry: Entry, stood: Standing, stands: Standing, was: Headline, now: 
             number=run.number if run else None,
             before=_newest_look(stood, run.subject if run else None),
             after=_newest_look(stands, run.subject if run else None),
+            was_certified=was_covered,
+            now_certified=now_covered,
         )
-        for axis, before, after in words
+        for axis, before, after, (was_covered, now_covered) in words
         if before != after
     ]
 
@@ -275,6 +283,11 @@ def contracts(entries: Sequence[Entry]) -> dict[str, Contract]:
     """Every contract version in a chain, by its digest."""
     events = [entry.event for entry in entries if isinstance(entry.event, ContractSet)]
     return {event.contract_digest: contract for event in events if (contract := event.read())}
+
+
+def contract_of(session: Session, claim_id: str) -> Contract | None:
+    """The newest contract of a claim, without reading the rest of its chain."""
+    return current_contract(ledger.entries(session, claim_id, "contract"))
 
 
 def current_contract(entries: Sequence[Entry]) -> Contract | None:
@@ -346,5 +359,6 @@ def state_of(record: History) -> dict[str, Any]:
         "environment": evidence.environment if evidence else None,
         "waiting": record.waiting.model_dump(mode="json") if waits else None,
         "last_run_at": record.runs[-1].at if record.runs else None,
+        "flips": [flip.model_dump(mode="json") for flip in record.flips],
         "body": record.standing.model_dump(mode="json"),
     }

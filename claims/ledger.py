@@ -210,10 +210,27 @@ def head(session: Session, claim_id: str) -> LedgerEntry | None:
     ).first()
 
 
-def entries(session: Session, claim_id: str) -> list[Entry]:
-    """A claim's chain from its beginning."""
-    rows = session.exec(select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq)))
-    return [entry_of(row) for row in rows]
+def entries(session: Session, claim_id: str, kind: str | None = None) -> list[Entry]:
+    """A claim's chain from its beginning, or what there is of one KIND in it."""
+    rows = select(LedgerEntry).where(LedgerEntry.claim_id == claim_id).order_by(col(LedgerEntry.seq))
+    return [entry_of(row) for row in session.exec(rows if kind is None else rows.where(LedgerEntry.kind == kind))]
+
+
+class Begun(Value):
+    """How an attempt began."""
+
+    at: datetime
+    event: RunStarted
+
+
+def begun(session: Session, claim_id: str, run: str) -> Begun:
+    """The entry with which an attempt began."""
+    rows = select(LedgerEntry).where(LedgerEntry.claim_id == claim_id, LedgerEntry.kind == "run")
+    row = session.exec(rows.where(col(LedgerEntry.body).contains(run))).one()
+    event = entry_of(row).event
+    if not isinstance(event, RunStarted):
+        raise TypeError(f"entry {row.seq} does not begin a run")
+    return Begun(at=row.at, event=event)
 
 
 def entry_of(row: LedgerEntry) -> Entry:

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from claims import ledger, service, tasks, today
 from claims.contract import Contract
 from claims.freshness import Freshness, Waiting, fresh_until, freshness
-from claims.history import Decision, History, contracts, fold, history
+from claims.history import Decision, History, contracts, current_contract, fold, history
 from claims.judge import Tag, Verdict
 from claims.ledger import Decided, RunFailed, RunStarted, VerdictGiven
 from claims.regime import differences
@@ -236,6 +236,20 @@ def record(session: Session, claim_id: str, now: datetime, as_of: datetime | Non
         newest=ledger.measurement(session, newest.measurement_digest) if newest and newest.measurement_digest else None,
         going=None if as_of else going(session, claim_id, now),
     )
+
+
+def newest(session: Session, claim_id: str) -> tuple[RunLine | None, Contract | None]:
+    """The newest run of a claim that has ended, and the contract of now: what the claim shows in a line, without reading
+    its whole chain.
+    """
+    ended = select(LedgerEntry).where(LedgerEntry.claim_id == claim_id, col(LedgerEntry.kind).in_(("verdict", "error")))
+    last = session.exec(ended.order_by(col(LedgerEntry.seq).desc()).limit(1)).first()
+    told = ledger.entries(session, claim_id, "contract")
+    if last is None or not isinstance(event := ledger.entry_of(last).event, VerdictGiven | RunFailed):
+        return None, current_contract(told)
+    begun = ledger.begun(session, claim_id, event.run)
+    under = contracts(told)[begun.event.contract_digest]
+    return _line(begun.event, begun.at, event, under, lives=False), current_contract(told)
 
 
 def _lines(session: Session, past: History, *, then: bool) -> list[RunLine]:

@@ -13,12 +13,12 @@ from claims.ledger import Replayed
 from claims.recorded import Difference, NoAnswer, Recorded
 from claims.runs import Begun, Means
 from claims.verification import Watcher
+from kb.errors import StoreError
 from kb.store import Store
 from verifiers.measurement import Endpoint, Failure, Measurement, Value
 from verifiers.registry import runnable
 
 SMOKE = "a smoke run is no evidence, so its replay says nothing about a sample"
-READ_ONLY = "the library was opened read-only"
 
 
 class Compared(Value):
@@ -83,10 +83,12 @@ def replay(store: Store, said: str, means: Means, watcher: Watcher) -> Replay:
     runnable(run.started.verifier)
     after = _again(run, others, before, means, watcher)
     found = _compared(sharing, before, after)
-    if not found.not_recorded and store.read_only:
-        return found.model_copy(update={"not_recorded": READ_ONLY})
-    if not found.not_recorded:
+    if found.not_recorded:
+        return found
+    try:
         _record(store, sharing, after, found, means.clock())
+    except StoreError as error:  # what was found is worth telling all the same
+        return found.model_copy(update={"not_recorded": str(error)})
     return found
 
 

@@ -14,7 +14,7 @@ from claims import ledger, today
 from claims.certified import certificate_for
 from claims.contract import Contract
 from claims.errors import NoContract
-from claims.history import ATTEMPTS, contracts, current_contract, refresh
+from claims.history import ATTEMPTS, contract_of, contracts, current_contract, refresh
 from claims.judge import Units, judge
 from claims.ledger import ContractSet, Entry, RunFailed, RunStarted, VerdictGiven, digest_of_contract
 from kb.models import LedgerEntry, Library, Run, Task
@@ -78,7 +78,7 @@ class Begun(Value):
 
 def jobs_for(session: Session, claim_ids: Sequence[str], profile: Profile) -> list[Job]:
     """The measurements that would test these claims."""
-    said = {claim_id: current_contract(ledger.entries(session, claim_id)) for claim_id in claim_ids}
+    said = {claim_id: contract_of(session, claim_id) for claim_id in claim_ids}
     return jobs_of({claim_id: contract for claim_id, contract in said.items() if contract}, profile)
 
 

@@ -7,33 +7,25 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import AwareDatetime
-from sqlmodel import Session, and_, col, func, select
+from sqlmodel import Session, col, select
 
 from claims import ledger
 from claims.errors import CannotSay
 from claims.freshness import Retirement
 from claims.history import Decision, Flip, History, fold, until
 from claims.impact import Leaning, Leans
-from claims.ledger import VerdictGiven
 from claims.overview import Row, row_of
 from claims.standing import Standing, headline
-from kb.models import Checkpoint, Claim, Entity, LedgerEntry
+from kb.models import Checkpoint, Claim, ClaimState, Entity
 from kb.read import Card, card
 from verifiers.measurement import Value
-
-
-class Told(Flip):
-    """A flip, and whether what was found at another scale came of runs that a certificate covers, before and after."""
-
-    was_certified: bool = True
-    now_certified: bool = True
 
 
 class ClaimFlip(Value):
     """A flip, and whose."""
 
     claim: Card
-    flip: Told
+    flip: Flip
 
 
 class Stood(Value):
@@ -51,7 +43,7 @@ class Change(Value):
     claim: Card
     before: Stood
     after: Stood
-    flips: tuple[Told, ...]
+    flips: tuple[Flip, ...]
     leaning: tuple[Leaning, ...]
 
     @property
@@ -88,46 +80,16 @@ def in_order(since: datetime, until: datetime) -> tuple[datetime, datetime]:
 
 # --- one claim -------------------------------------------------------------------------------------------------------
 
-_FLIPS: dict[str, tuple[Told, ...]] = {}  # by the digest at a chain's end, which stands for all of it
-MOST_KEPT = 20_000
-
-
-def told(past: History) -> tuple[Told, ...]:
-    """The flips of a record, oldest first, as they may be told."""
-    certified = {
-        entry.seq: not isinstance(entry.event, VerdictGiven) or entry.event.certificate is not None
-        for entry in past.entries
-    }
-    before: dict[str, bool] = {}
-    found = []
-    for flip in past.flips:
-        now = flip.axis != "so far" and certified[flip.seq]
-        was = before.get(flip.axis, flip.axis != "so far")
-        found.append(Told(**dict(flip), was_certified=was, now_certified=now))
-        before[flip.axis] = now
-    return tuple(found)
-
-
-def flips_of(session: Session, claim_id: str, head: str) -> tuple[Told, ...]:
-    """The flips of a claim whose chain ends in HEAD, oldest first; a chain that has not moved is not folded again."""
-    documentary = session.get_one(Claim, claim_id).documentary
-    key = ledger.digest_of([head, documentary])
-    if key not in _FLIPS:
-        if len(_FLIPS) >= MOST_KEPT:
-            _FLIPS.clear()
-        _FLIPS[key] = told(fold(claim_id, documentary, ledger.entries(session, claim_id)))
-    return _FLIPS[key]
-
 
 def stood(past: History, *, known: bool) -> Stood:
     """What a record comes to."""
     return Stood(known=known, standing=past.standing, decision=past.decision, retired=past.waiting.retired)
 
 
-def difference_of(before: History, after: History, *, was_known: bool) -> tuple[Stood, Stood, tuple[Told, ...]]:
+def difference_of(before: History, after: History, *, was_known: bool) -> tuple[Stood, Stood, tuple[Flip, ...]]:
     """What a claim's record was and is, and the flips between: those of entries that the earlier one does not have."""
     seen = before.entries[-1].seq if before.entries else 0
-    between = tuple(flip for flip in told(after) if flip.seq > seen)
+    between = tuple(flip for flip in after.flips if flip.seq > seen)
     return stood(before, known=was_known), stood(after, known=True), between
 
 
@@ -142,12 +104,11 @@ def is_other(before: Stood, after: Stood, flips: Sequence[Flip]) -> bool:
 
 def flips(session: Session, since: datetime | None = None, until: datetime | None = None) -> list[ClaimFlip]:
     """The flips of all claims after SINCE and until UNTIL, newest first."""
-    heads = _heads(session)
+    kept = dict(session.exec(select(ClaimState.claim_id, ClaimState.flips)).all())
     found = [
         ClaimFlip(claim=card(claim), flip=flip)
         for claim in _claims(session)
-        if claim.id in heads
-        for flip in flips_of(session, claim.id, heads[claim.id])
+        for flip in map(Flip.model_validate, kept.get(claim.id) or ())
         if (since is None or flip.at > since) and (until is None or flip.at <= until)
     ]
     return sorted(found, key=lambda one: (one.flip.at, one.claim.slug, one.flip.seq), reverse=True)
@@ -199,15 +160,6 @@ def head(session: Session) -> str:
     """The newest seal of the ledger, which stands for all of it."""
     last = session.exec(select(Checkpoint).order_by(col(Checkpoint.seq).desc()).limit(1)).first()
     return last.digest if last else ledger.START
-
-
-def _heads(session: Session) -> dict[str, str]:
-    """The digest at the end of every chain, by claim."""
-    ends = (
-        select(LedgerEntry.claim_id, func.max(LedgerEntry.seq).label("seq")).group_by(LedgerEntry.claim_id).subquery()
-    )
-    same = and_(col(LedgerEntry.claim_id) == ends.c.claim_id, col(LedgerEntry.seq) == ends.c.seq)
-    return dict(session.exec(select(LedgerEntry.claim_id, LedgerEntry.digest).join(ends, same)).all())
 
 
 def _claims(session: Session) -> Sequence[Entity]:

@@ -49,7 +49,9 @@ def environment() -> str:
     """The digest of where a run would be made now, on the processor. It stays while this process does: what is
     installed beside it is not what it has loaded.
     """
-    return digest_of_environment(provenance.packages(), platform.python_version(), provenance.machine(), "cpu", provenance.threads())
+    return digest_of_environment(
+        provenance.packages(), platform.python_version(), provenance.machine(), "cpu", provenance.threads()
+    )
 
 
 def environment_of(origin: Provenance) -> str:

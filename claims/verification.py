@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from claims import ledger, runs, tasks
 from claims.errors import NoContract
-from claims.history import contracts, current_contract
+from claims.history import contract_of, contracts
 from claims.judge import Judged, Tag, Verdict, Word
 from claims.ledger import RunFailed, RunStarted, VerdictGiven
 from claims.overview import fresh_of
@@ -85,7 +85,7 @@ def plan(
 
 
 def _with_contract(session: Session, claim: Entity) -> str:
-    if current_contract(ledger.entries(session, claim.id)) is None:
+    if contract_of(session, claim.id) is None:
         raise NoContract(
             f"the claim {claim.slug!r} has no contract, so there is nothing to run: "
             "add one to its page (docs/contracts.md) and import it again"
@@ -95,7 +95,7 @@ def _with_contract(session: Session, claim: Entity) -> str:
 
 def is_due(session: Session, claim_id: str, now: datetime) -> bool:
     """Whether a claim has a contract and is not fresh."""
-    contract = current_contract(ledger.entries(session, claim_id))
+    contract = contract_of(session, claim_id)
     if contract is None:
         return False
     state = session.get(ClaimState, claim_id)

@@ -52,7 +52,7 @@ def _copy_file(path: Path, file: Path) -> None:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
 
 
 def _carry_over(store: Store, file: Path) -> None:
@@ -76,7 +76,7 @@ def load(source: Session, target: Session) -> None:
         there.execute(table.delete())
     for table in Table.metadata.sorted_tables:
         for rows in source.connection().execute(table.select()).partitions(ROWS):
-            there.execute(table.insert(), [dict(row._mapping) for row in rows])  # noqa: SLF001 - its public name
+            there.execute(table.insert(), [dict(row._mapping) for row in rows])
     _count_on(there)
 
 

@@ -356,4 +356,5 @@ class ClaimState(Table, table=True):
     environment: str | None = None
     waiting: Any = _json(nullable=True)  # why it is due before its time, or retired; None when neither
     last_run_at: datetime | None = _time(nullable=True)
+    flips: Any = _json(nullable=True)  # when the words of its standing changed, oldest first
     body: Any = _json()

@@ -16,12 +16,12 @@ from rich.text import Text
 from claims.audit import Audit
 from claims.contract import Contract
 from claims.freshness import Freshness
-from claims.history import Decision
+from claims.history import Decision, Flip
 from claims.judge import Judged
 from claims.overview import Record, Row, RunLine
 from claims.runs import Begun, Job, expected_cpu_seconds
 from claims.tasks import Queue
-from claims.timeline import Change, Difference, Told, told
+from claims.timeline import Change, Difference
 from claims.verification import Outcome
 from kb.importer import Report
 from kb.read import Card, Counts, Linked, View
@@ -342,7 +342,7 @@ def history(card: Card, record: Record, as_of: datetime | None) -> None:
     _record(record, as_of)
     past = record.history
     out().print(Padding(_events(record), (1, 0, 0, 0)))
-    _flips("Changes of standing", told(past))
+    _flips("Changes of standing", past.flips)
 
 
 def _events(record: Record) -> Table:
@@ -354,7 +354,7 @@ def _events(record: Record) -> Table:
     return table
 
 
-def _flips(title: str, found: Sequence[Told]) -> None:
+def _flips(title: str, found: Sequence[Flip]) -> None:
     if not found:
         return
     table = _table(title.lower(), "when", "before", "after", "why")

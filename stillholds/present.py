@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from claims.history import Flip
 from claims.impact import Leaning
 from claims.ledger import Entry
 from claims.overview import Record, Row
-from claims.timeline import Difference, Stood, Told, told
+from claims.timeline import Difference, Stood
 from claims.verification import Outcome
 from kb.read import Card, View
 from stillholds.gates import Checked, spelled
@@ -55,7 +56,7 @@ def entry(view: View, record: Record | None) -> dict[str, Any]:
         "freshness": record.freshness.model_dump(mode="json") if record.freshness else None,
         "runs": [line.model_dump(mode="json") for line in record.runs],
         "going": record.going.model_dump(mode="json") if record.going else None,
-        "flips": [flip(one) for one in told(past)],
+        "flips": [flip(one) for one in past.flips],
         "decision": past.decision.model_dump(mode="json") if past.decision else None,
         "retired": past.waiting.retired.model_dump(mode="json") if past.waiting.retired else None,
     }
@@ -79,7 +80,7 @@ def history(card: Card, record: Record, as_of: datetime | None) -> dict[str, Any
         "due_because": [one.model_dump(mode="json") for one in past.waiting.because],
         "events": [event(entry) for entry in past.entries],
         "runs": [line.model_dump(mode="json") for line in record.runs],
-        "flips": [flip(one) for one in told(past)],
+        "flips": [flip(one) for one in past.flips],
     }
 
 
@@ -89,7 +90,7 @@ def event(entry: Entry) -> dict[str, Any]:
     return {"seq": entry.seq, "at": entry.at.isoformat(), "digest": entry.digest, **said}
 
 
-def flip(one: Told) -> dict[str, Any]:
+def flip(one: Flip) -> dict[str, Any]:
     """A change of standing, with the sequence before and after."""
     return one.model_dump(mode="json")
 

@@ -47,7 +47,7 @@ def replay(found: Replay) -> None:
         out().print(Padding(Text(f"control {line}"), (0, 0, 0, 2)))
     out().print(Padding(_changed("since then", found.changed), (0, 0, 0, 2)))
     cost = f"{found.cpu_seconds / 60:.1f} CPU-minutes."
-    kept = f"Not recorded: {found.not_recorded}." if found.not_recorded else "Recorded as a replay: it is no evidence."
+    kept = f"Not recorded: {found.not_recorded.rstrip('.')}." if found.not_recorded else "Recorded as a replay: it is no evidence."
     out().print(Padding(Text(f"{cost} {kept}", style="bright_black"), (1, 0, 0, 2)))
 
 

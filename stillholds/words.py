@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from claims.freshness import Freshness
+from claims.history import Flip
 from claims.judge import Judged, Tag
 from claims.ledger import (
     ContractSet,
@@ -22,7 +23,7 @@ from claims.ledger import (
 )
 from claims.samples import Look
 from claims.standing import Standing, at_scale
-from claims.timeline import Stood, Told
+from claims.timeline import Stood
 
 
 class Mark(NamedTuple):
@@ -118,7 +119,7 @@ def decision_mark(word: str, who: str) -> Mark:
     return Mark("✎", "decided", "ink", f"{mark(word).word}, says {who}")
 
 
-def flip_marks(flip: Told) -> tuple[Mark, Mark]:
+def flip_marks(flip: Flip) -> tuple[Mark, Mark]:
     """What stood, and what stands after a flip."""
     return (
         _flip_mark(flip.axis, flip.was, certified=flip.was_certified),
@@ -135,7 +136,7 @@ def _flip_mark(axis: str, said: str, *, certified: bool) -> Mark:
     return mark(word, "LARGER" if tag == "LARGER" else "SMALLER" if tag else None, certified=certified)
 
 
-def flip_words(flip: Told) -> str:
+def flip_words(flip: Flip) -> str:
     """A flip in words: Refuted → Holds; what was found beside the standing says so."""
     was, now = flip_marks(flip)
     beside = {"standing": "", "at this scale": "At this scale: ", "so far": "So far, uncertified: "}[flip.axis]

@@ -59,14 +59,23 @@ class Lab:
     def run(self, *, profile: Any = "standard") -> Outcome:
         """Make the next run, recorded as any other."""
         (job,) = verification.plan(self.store, None, profile, NOW)
-        (outcome,) = verification.verify(self.store, [job], means(self.folder), Silent())
-        return outcome
+        return verification.verify(self.store, [job], means(self.folder), Silent())[0]
+
+    @property
+    def slugs(self) -> list[str]:
+        with self.store.reading() as session:
+            return [card.slug for card in cards(session, "claim")]
 
     @property
     def slug(self) -> str:
-        with self.store.reading() as session:
-            (only,) = cards(session, "claim")
-            return only.slug
+        return self.slugs[0]
+
+    @staticmethod
+    def forget() -> None:
+        """Let everybody look at the packages again."""
+        forget()
+        today._package_of.cache_clear()
+        today._code.cache_clear()
 
 
 @pytest.fixture
@@ -77,15 +86,8 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Lab]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in [name for name in sys.modules if name.partition(".")[0] == "trivial"]:
         monkeypatch.delitem(sys.modules, name)
-    _forget()
+    Lab.forget()
     yield Lab(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "trivial"]:
         del sys.modules[name]
-    _forget()
-
-
-def _forget() -> None:
-    """Let everybody look at the packages again."""
-    forget()
-    today._package_of.cache_clear()
-    today._code.cache_clear()
+    Lab.forget()

@@ -223,7 +223,7 @@ def test_flips_are_filtered_by_dates_and_a_chain_that_grew_is_read_again(told_st
 def test_what_an_uncertified_run_flips_at_another_scale_is_called_uncertified(tmp_path: Path) -> None:
     store = a_library(tmp_path, {"the-gap": large_models()})
     run_with(store, measurement(HIGH))
-    (flip,) = timeline.told(past(store))
+    (flip,) = past(store).flips
     assert not flip.now_certified
     assert flip_words(flip) == "At this scale: Nothing yet → Reproduced, uncertified"
 

@@ -8,12 +8,11 @@ import streamlit as st
 
 from claims import overview, runs, tasks
 from claims.contract import Contract
-from claims.history import Decision
+from claims.history import Decision, Flip
 from claims.impact import Leaning, Leans
 from claims.overview import Going, Record, RunLine, of_part
 from claims.regime import count
 from claims.standing import SubjectReading
-from claims.timeline import Told, told
 from kb import read
 from kb.read import View
 from stillholds import options, workers
@@ -44,7 +43,7 @@ def page() -> None:
         _plots(record)
         run.chosen(record)
         _history(view.card.id, record.runs)
-        _flips(told(record.history))
+        _flips(record.history.flips)
         _prose(view)
         _leaning(view)
     with right:
@@ -229,7 +228,7 @@ def _history(claim_id: str, lines: Sequence[RunLine]) -> None:
     )
 
 
-def _flips(found: Sequence[Told]) -> None:
+def _flips(found: Sequence[Flip]) -> None:
     """Every change of standing, the newest first, with the sequence before and after."""
     if found:
         rows = [timeline.cells(flip) for flip in reversed(found)]

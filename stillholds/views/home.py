@@ -6,7 +6,8 @@ from html import escape
 import streamlit as st
 
 from claims import overview, runs
-from claims.overview import Record, Row
+from claims.contract import Contract
+from claims.overview import Row, RunLine
 from stillholds.views import frame, legend, marks
 from stillholds.views.lists import card_of, mark_of_run
 from stillholds.views.spark import spark
@@ -20,7 +21,7 @@ def page() -> None:
     """Draw the page."""
     with frame.store().reading() as session:
         rows = overview.rows(session, frame.now())
-        tested = [(row, overview.record(session, row.id, frame.now())) for row in overview.recent(session, rows, 5)]
+        tested = [(row, *overview.newest(session, row.id)) for row in overview.recent(session, rows, 5)]
     if not rows:
         frame.title("This library is empty.")
         frame.empty("Import a folder of pages to begin: stillholds import FOLDER, for example examples/library.")
@@ -87,10 +88,10 @@ def _group(one: Mark, rows: Sequence[Row]) -> str:
 # --- what was tested, what is due -------------------------------------------------------------------------------------
 
 
-def tested_last(tested: Sequence[tuple[Row, Record]], total: int) -> None:
+def tested_last(tested: Sequence[tuple[Row, RunLine | None, Contract | None]], total: int) -> None:
     """The claims tested last, each with what its newest run gave on the contract's regions."""
     right = frame.anchor("/claims", f"all {total} claims")
-    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _tested(row, record))}</tr>" for row, record in tested)
+    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _tested(*one))}</tr>" for one in tested)
     frame.html(
         f"<h2 class='sh-h'>Tested last<span>{right}</span></h2><table class='tested'><tbody>{rows}</tbody></table>"
     )
@@ -98,14 +99,12 @@ def tested_last(tested: Sequence[tuple[Row, Record]], total: int) -> None:
         frame.empty("No run yet. Open a claim that has a contract and run it.")
 
 
-def _tested(row: Row, record: Record) -> list[str]:
+def _tested(row: Row, newest: RunLine | None, contract: Contract | None) -> list[str]:
     cells = [frame.link(card_of(row)), "<br>".join(map(marks.html, marks_of(row.standing))), ""]
-    newest = next((line for line in record.runs if line.word != "RUNNING"), None)
     if newest is None:
         return cells
     alone = marks.html(mark_of_run(newest))
     cells[1] += f"<br><span class='sh-small sh-soft'>run {newest.number}: {alone}</span>"
-    contract = record.history.contract
     if contract is None or newest.verdict is None or not newest.verdict.endpoints:
         return [*cells[:2], f"<span class='sh-small sh-soft'>{escape(newest.reason)}</span>"]
     judged = newest.verdict.endpoints[0]

@@ -8,7 +8,8 @@ from html import escape
 import streamlit as st
 
 from claims import timeline
-from claims.timeline import ClaimFlip, Told
+from claims.history import Flip
+from claims.timeline import ClaimFlip
 from kb.read import Card
 from stillholds import moments
 from stillholds.feeds import ATOM, CALENDAR
@@ -70,7 +71,7 @@ def _flips(found: Sequence[ClaimFlip]) -> None:
 HEAD = ["", "Was", "Is", "Before", "After", "Why"]
 
 
-def cells(flip: Told) -> list[str]:
+def cells(flip: Flip) -> list[str]:
     """A flip as cells of a table: when, the words, both intervals side by side, and why."""
     was, now = flip_marks(flip)
     beside = f"<br><span class='sh-small sh-soft'>{BESIDE[flip.axis]}</span>" if BESIDE[flip.axis] else ""

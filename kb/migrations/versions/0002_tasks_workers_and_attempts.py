@@ -59,11 +59,13 @@ def upgrade() -> None:
         state.add_column(sa.Column('verifier_code', sa.String(), nullable=True))
         state.add_column(sa.Column('environment', sa.String(), nullable=True))
         state.add_column(sa.Column('waiting', sa.Text(), nullable=True))
+        state.add_column(sa.Column('flips', sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
     op.execute('DELETE FROM claim_state')
     with op.batch_alter_table('claim_state') as state:
+        state.drop_column('flips')
         state.drop_column('waiting')
         state.drop_column('environment')
         state.drop_column('verifier_code')
