@@ -6,6 +6,7 @@ that losing the queue's tables costs nothing: what is not made is found and queu
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -20,8 +21,10 @@ from claims.errors import Stopping
 from claims.runs import Means
 from claims.scratch import sweep_scratch
 from claims.service import VERSION, Service, alone, dead, dismiss, enlist, living
+from kb import migrate
 from kb.errors import StoreError
 from kb.store import Store, translated
+from verifiers import stats
 
 QUEUE, CARRY_OUT, TICK = "runs", "carry out", "tick"
 AHEAD = 2  # tasks that are handed over before a slot is free, so that no slot waits for the queue
@@ -57,6 +60,7 @@ def serve(store: Store, service: Service, means: Means, tick: Tick, *, until_idl
     with alone(store):
         sweep_scratch()
         enlist(store, service, means.clock())  # before it takes anything: what a stranger has is taken from him
+        threading.Thread(target=_warm_up, daemon=True).start()
         try:
             with translated(store.location):
                 _launch(store, service, means, tick)
@@ -96,6 +100,13 @@ def _launch(store: Store, service: Service, means: Means, tick: Tick) -> None:
         DBOS.create_schedule(schedule_name=TICK, workflow_fn=ticked, schedule="* * * * *")
 
 
+def _warm_up() -> None:
+    """Load the statistics while the first children run: the first verdict would wait for them with the store locked,
+    and everybody else with it.
+    """
+    stats.lai_radius(8, 1.0, 8, 0.05)
+
+
 def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> None:
     with service.taking(task_id) as is_first:
         if is_first:
@@ -108,10 +119,19 @@ def _insist(store: Store, task_id: str, means: Means, service: Service) -> None:
     except Stopping:
         return  # it waits for the next worker
     except Exception as error:  # a task must end in words, not come back for ever
-        if isinstance(error, StoreError) and error.passing:
-            return  # a worker that is being stopped could not write: the task is open, and is found again
+        if isinstance(error, StoreError) and (error.passing or _is_of_another_version(store)):
+            return  # the worker is being stopped, or ends: the task is open, and is found again
         LOG.exception("task %s", task_id)
         tasks.give_up(store, task_id, f"{type(error).__name__}: {error}", means.clock())
+
+
+def _is_of_another_version(store: Store) -> bool:
+    """Whether somebody has upgraded the library under a worker that is older than that."""
+    try:
+        migrate.check(store.engine, store.location)
+    except StoreError:
+        return True
+    return False
 
 
 def _look_after(store: Store, service: Service, means: Means, *, until_idle: bool) -> None:
@@ -122,6 +142,8 @@ def _look_after(store: Store, service: Service, means: Means, *, until_idle: boo
     while not service.is_stopping():
         try:
             if time.monotonic() - heard >= HEARTBEAT:
+                with translated(store.location):
+                    migrate.check(store.engine, store.location)  # or end, with what to do
                 enlist(store, service, means.clock())
                 heard = time.monotonic()
             with translated(store.location):

@@ -22,7 +22,7 @@ from verifiers.measurement import Measurement, Value
 from verifiers.stats import welch
 
 LESS_TELLING: dict[Word, int] = {"INCONCLUSIVE": 1, "VOID": 2}  # than a run that was decided against the claim
-DRAWS = 4000  # of runs, to say how often noise alone gives either reading
+DRAWS = 2000  # of runs, to say how often noise alone gives either reading
 LIKELY, UNLIKELY = 0.05, 0.01  # from here on noise would do: where something changed, and where nothing did
 
 

@@ -402,10 +402,13 @@ def _due(one: Candidate, rank: _Rank, settings: Settings, now: datetime) -> Due:
 
 
 def _reasons(one: Candidate, settings: Settings, now: datetime) -> Iterator[str]:
-    """Every reason of every claim, which is named where there are several."""
+    """Every reason once, with the claims that it is one for unless it is one for all."""
+    found: dict[str, list[str]] = {}
     for claim in one.living:
-        named = f"{claim.slug}: " if len(one.living) > 1 else ""
-        yield from (named + reason for reason in _why(claim, settings, now))
+        for reason in _why(claim, settings, now):
+            found.setdefault(reason, []).append(claim.slug)
+    for reason, slugs in found.items():
+        yield reason if len(slugs) == len(one.living) else f"{', '.join(slugs)}: {reason}"
 
 
 def _why(claim: Watched, settings: Settings, now: datetime) -> Iterator[str]:

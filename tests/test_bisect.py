@@ -73,7 +73,7 @@ def flipping(lab: Lab) -> str:
     lab.commit("Count on")
     (lab.root / "README").write_text("read me")
     lab.commit("A page")
-    lab.edit("SHIFT = 1.0", "SHIFT = 0.01")
+    lab.edit("SHIFT = 1.0", "SHIFT = -1.0")
     planted = lab.commit("Shift less")
     lab.edit("    done += 0\n", "    done += 1\n")
     lab.commit("Count further")
@@ -90,7 +90,7 @@ def test_a_constant_that_was_changed_in_one_of_several_commits_is_found_and_name
     assert found.answer
     assert found.answer.cause == "code"
     assert found.answer.said == (
-        "It is the code: `trivial.experiment.SHIFT` 1.0 → 0.01 (trivial/experiment.py), "
+        "It is the code: `trivial.experiment.SHIFT` 1.0 → -1.0 (trivial/experiment.py), "
         f"commit {planted[:12]} “Shift less”."
     )
     assert len(found.steps) <= 3
@@ -100,7 +100,7 @@ def test_a_constant_that_was_changed_in_one_of_several_commits_is_found_and_name
 
 def test_a_question_leaves_the_ledger_and_the_users_checkout_as_they_were(lab: Lab) -> None:
     flipping(lab)
-    lab.edit("SHIFT = 0.01", "SHIFT = 0.02  # not finished")
+    lab.edit("SHIFT = -1.0", "SHIFT = -1.5  # not finished")
     entries, status = past(lab.store, lab.slug).entries, lab.git("status", "--porcelain")
     kept = {path: path.stat().st_mtime_ns for path in (lab.root / ".git").rglob("*")}
     asked(lab)
@@ -112,19 +112,19 @@ def test_a_question_leaves_the_ledger_and_the_users_checkout_as_they_were(lab: L
 
 def test_a_change_that_is_not_committed_is_named_too(lab: Lab) -> None:
     lab.run()
-    lab.edit("SHIFT = 1.0", "SHIFT = 0.01")
+    lab.edit("SHIFT = 1.0", "SHIFT = -1.0")
     lab.run()
     found = asked(lab)
     assert found.answer
     assert found.answer.said == (
-        "It is the code: `trivial.experiment.SHIFT` 1.0 → 0.01 (trivial/experiment.py), not committed."
+        "It is the code: `trivial.experiment.SHIFT` 1.0 → -1.0 (trivial/experiment.py), not committed."
     )
 
 
 def test_code_that_git_never_saw_is_said_to_be_the_cause_and_not_named(lab: Lab) -> None:
     lab.edit("SHIFT = 1.0", "SHIFT = 1.1")
     lab.run()
-    lab.edit("SHIFT = 1.1", "SHIFT = 0.01")
+    lab.edit("SHIFT = 1.1", "SHIFT = -1.0")
     lab.commit("Shift less")
     lab.run()
     found = asked(lab)
@@ -136,18 +136,18 @@ def test_code_that_git_never_saw_is_said_to_be_the_cause_and_not_named(lab: Lab)
 
 def test_a_parameter_of_the_contract_is_found_and_the_one_that_does_it_named(lab: Lab) -> None:
     lab.run()
-    lab.bring(numbers(which=3, truth=0.2))
+    lab.bring(numbers(which=3, truth=-1.0))
     assert lab.run().verdict == "REFUTED"
     found = asked(lab)
     assert found.answer
     assert found.answer.cause == "parameters"
-    assert found.answer.said == "It is the parameters of the contract: `truth` 2 → 0.2 (contract version 1 → 2)."
+    assert found.answer.said == "It is the parameters of the contract: `truth` 2 → -1 (contract version 1 → 2)."
     assert [step.result for step in found.steps] == ["flips", "flips"]
 
 
 def test_of_code_and_parameters_that_both_changed_the_one_that_does_it_is_told(lab: Lab) -> None:
     lab.run()
-    lab.bring(numbers(truth=0.2))
+    lab.bring(numbers(truth=-1.0))
     lab.edit("    return Findings(", "    done += 0\n    return Findings(")
     lab.commit("Count on")
     lab.run()
@@ -180,10 +180,10 @@ def test_an_environment_that_is_not_here_is_blamed_where_the_bad_run_holds_here(
 
 
 def test_what_nobody_wrote_down_is_found_when_the_good_run_does_not_come_out_again(lab: Lab) -> None:
-    lab.edit("SHIFT = 1.0", "SHIFT = 0.01")
+    lab.edit("SHIFT = 1.0", "SHIFT = -1.0")
     lab.run()
     bad = newest(lab)
-    remade(lab, bad, 3.0)  # by the same code, as its record says, and yet
+    remade(lab, bad, 5.0)  # by the same code, as its record says, and yet
     remade(lab, bad)
     found = asked(lab)
     assert found.answer
@@ -317,7 +317,7 @@ def test_the_command_names_the_change(lab: Lab) -> None:
     flipping(lab)
     done = stillholds("bisect", lab.slug, store=lab.store.path)
     assert done.returncode == 0, done.stderr
-    assert "`trivial.experiment.SHIFT` 1.0 → 0.01 (trivial/experiment.py)" in done.stdout
+    assert "`trivial.experiment.SHIFT` 1.0 → -1.0 (trivial/experiment.py)" in done.stdout
     assert stillholds("bisect", lab.slug, "--subject", "trivial:nothing", store=lab.store.path).returncode == 1
 
 

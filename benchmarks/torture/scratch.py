@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import IO
 
 import psutil
+from sqlmodel import select
 
 from claims import tasks, verification
 from claims.engine_dbos import Asker
 from claims.scratch import BEGINS
 from kb.location import VARIABLE, Location
+from kb.models import Run, Worker
 from kb.store import Store
 from tests.claims_support import NOW, marked, until
 from tests.fake_verifier import forget
@@ -140,7 +142,9 @@ class Scratch:
         return self.start(*given, "--slots", "2", *options, code=code, limit=limit, **environment)
 
     def finish(self) -> None:
-        """Let a worker make what is left."""
+        """Let a worker make what is left, if anything is."""
+        if not self._is_open():
+            return
         last = self.worker("--until-idle")
         try:
             code = last.wait(PATIENCE)
@@ -150,6 +154,12 @@ class Scratch:
             raise TimeoutError(f"the last worker was at it for {PATIENCE:g} s: {self.last_words()}") from None
         if code:
             raise RuntimeError(f"the last worker ended with {code}: {self.last_words()}")
+
+    def _is_open(self) -> bool:
+        with self.store.reading() as session:
+            going = session.exec(select(Run.id).where(Run.state == "running")).all()
+            left = [*tasks.waiting(session), *going, *session.exec(select(Worker.id))]
+        return bool(left or list((self.folder / "tmp").glob(f"{BEGINS}*")))
 
     def last_words(self) -> str:
         """The end of what all processes of this fault said."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -282,7 +283,8 @@ def _actions(view: View, record: Record) -> None:
     word = "Run again" if record.runs else "Run it now"
     with frame.store().reading() as session:
         jobs = runs.jobs_for(session, [view.card.id], "standard")
-    if again.button(word, type="primary", width="stretch", disabled=frame.is_read_only()):
+    kind: Literal["primary", "secondary"] = "secondary" if frame.is_read_only() else "primary"
+    if again.button(word, type=kind, width="stretch", disabled=frame.is_read_only()):
         workers.ask(frame.store(), jobs, "asked for in the app", options.me())
         st.rerun()
     if save.button("Cite", width="stretch", disabled=not record.runs):

@@ -43,7 +43,7 @@ def _subscribe() -> str:
     if not os.environ.get(FEEDS):
         return ""
     links = [(ATOM, "Atom feed of changes"), (CALENDAR, "calendar of due dates")]
-    shown = [f"<a href='/feeds/{name}' target='_blank'>{said}</a>" for name, said in links]
+    shown = [f"<a style='color:inherit' href='/feeds/{name}' target='_blank'>{said}</a>" for name, said in links]
     return f" Subscribe: {', '.join(shown)}."
 
 
