@@ -6,6 +6,8 @@ VENV   ?= .venv
 PORT   ?= 8501
 STORE  ?= $(CURDIR)/library.db
 JOBS   ?= 2
+FAULTS ?= 40
+SEED   ?= 0
 # What pip installs first, alone, so that no other package chooses a torch for us.
 # Another machine: make up TORCH='torch --index-url URL-OF-YOUR-CUDA-BUILDS', or TORCH=torch on a Mac.
 TORCH  ?= torch==2.13.0
@@ -17,7 +19,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env up app test lint bench browser clean
+.PHONY: help env up app test lint bench torture browser clean
 
 help:  ## show the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +48,10 @@ bench: env  ## speed, side by side with what a user would pick instead
 	$(BIN)/python -P benchmarks/noise_floor.py
 	$(BIN)/python -P benchmarks/lab.py
 	$(BIN)/python -P benchmarks/standing.py
+	$(BIN)/python -P benchmarks/queue.py
+
+torture: env  ## break scratch libraries in FAULTS=40 ways (SEED=0), and count what was lost
+	$(BIN)/python -P -m benchmarks.torture --faults $(FAULTS) --seed $(SEED)
 
 $(VENV)/pyvenv.cfg:
 	@command -v $(PYTHON) >/dev/null || { echo 'Still Holds needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3'; exit 1; }

@@ -117,8 +117,7 @@ def _commits(two: Pair, versions: Versions, digest: str) -> Iterator[tuple[Side,
         if run.given.verifier_code == digest:
             yield side, None
         else:
-            origin = measured.provenance
-            commit = versions.holding(run.given.verifier_code, origin.commit, origin.started_at)
+            commit = versions.holding(run.given.verifier_code, measured.provenance)
             if commit is not None:
                 yield side, commit
 
@@ -151,7 +150,7 @@ def _differing(two: Pair) -> Iterator[Axis]:
 
 
 def _recipe(run: Recorded) -> tuple[object, ...]:
-    return ledger.canonical(run.started.parameters), run.given.profile, recorded.job_of(run).units
+    return ledger.canonical(run.started.parameters), run.started.subject, run.given.profile, recorded.job_of(run).units
 
 
 def _asks(contract: Contract) -> tuple[object, ...]:
@@ -239,13 +238,11 @@ class _Tries:
             self.results[step] = self.make(step, _step_words(self.at, step), self.at.commits.get(step.code))
         return step
 
-    def make(self, step: Step, what: str, commit: str | None, parameters: Mapping[str, float] | None = None) -> Result:
-        """Make a run on the code of a commit, or of now; PARAMETERS in place of the step's own."""
+    def make(self, step: Step, what: str, commit: str | None, changed: Mapping[str, object] | None = None) -> Result:
+        """Make a run on the code of a commit, or of now; with what is CHANGED in the step's own job."""
         two = self.at.two
         run, _ = two.of(step.parameters)
-        job = recorded.job_of(run)
-        if parameters is not None:
-            job = job.model_copy(update={"parameters": dict(parameters)})
+        job = recorded.job_of(run).model_copy(update=changed)
         seed = two.of(step.seed)[1].provenance.seed
         outcome = self._made(job, seed, two.of(step.threads)[1], commit)
         self.told.append(_tried(two, run.contract, what, seed, outcome))
@@ -407,25 +404,36 @@ def _elsewhere(two: Pair) -> list[Difference]:
 
 
 def _which_parameters(at: Scene, tries: _Tries) -> str:
-    """Name the parameter; of several, the first that flips the claim on its own."""
-    good, bad = at.two.good.started.parameters, at.two.bad.started.parameters
+    """Name the parameter, or the subject; of several, the first that flips the claim on its own."""
+    good, bad = (_recipe_of(run) for run in (at.two.good, at.two.bad))
     names = [name for name in sorted(good.keys() | bad.keys()) if good.get(name) != bad.get(name)]
     alone = next(filter(lambda name: _flips_alone(at, tries, name), names if len(names) > 1 else ()), None)
-    said = ", ".join(
-        f"`{name}` {shown(good.get(name))} → {shown(bad.get(name))}" for name in ([alone] if alone else names)
-    )
+    told = [alone] if alone else names
+    said = ", ".join(f"`{name}` {_plain(good.get(name))} → {_plain(bad.get(name))}" for name in told)
     together = " together, none of them alone" if len(names) > 1 and not alone else ""
     versions = f"contract version {at.two.good.contract_version} → {at.two.bad.contract_version}"
-    return f"It is the parameters of the contract: {said or _units_words(at.two)}{together} ({versions})."
+    what = "the subject" if told == ["subject"] else "the parameters"
+    return f"It is {what} of the contract: {said or _units_words(at.two)}{together} ({versions})."
+
+
+def _recipe_of(run: Recorded) -> dict[str, object]:
+    return {**run.started.parameters, "subject": run.started.subject}
+
+
+def _plain(value: object) -> str | None:
+    return value if isinstance(value, str) else shown(value)
 
 
 def _flips_alone(at: Scene, tries: _Tries, name: str) -> bool:
     good, bad = at.two.good.started.parameters, at.two.bad.started.parameters
-    if not {name} <= good.keys() & bad.keys():
-        return False  # a version of the verifier knows nothing of it
+    changed: dict[str, object] = {"subject": at.two.bad.started.subject}
+    if name != "subject":
+        if not {name} <= good.keys() & bad.keys():
+            return False  # a version of the verifier knows nothing of it
+        changed = {"parameters": {**good, name: bad[name]}}
     step = tries.flipped._replace(parameters="good")
     what, commit = f"the good run's seed with the bad run's {name} alone", at.commits.get(step.code)
-    return tries.make(step, what, commit, {**good, name: bad[name]}) == "flips"
+    return tries.make(step, what, commit, changed) == "flips"
 
 
 def _units_words(two: Pair) -> str:

@@ -22,11 +22,12 @@ from typing import NamedTuple
 
 from claims import worker
 from verifiers import provenance
-from verifiers.measurement import Value
+from verifiers.measurement import Provenance, Value
 from verifiers.registry import Verifier
 
 _ID = re.compile("[0-9a-f]{40,64}")  # of a commit, and never an option
-MOST_COMMITS = 100  # that are looked through for a digest
+MOST_COMMITS = 30  # that are looked through for a digest
+LONGEST = 60  # characters of a value that stands in a sentence
 MOST_LINES = 6  # of a function that are shown
 SECONDS = 60.0  # that git, or reading one version of the code, may take
 READ = """
@@ -64,10 +65,16 @@ class Change(Value):
     was: str | None
     now: str | None
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes lines of its own to say."""
+        said = (self.was or "", self.now or "")
+        return any("\n" in one for one in said) or max(map(len, said)) > LONGEST
+
     def __str__(self) -> str:
         if self.was is None or self.now is None:
             return f"`{self.name}` {'is new' if self.was is None else 'is gone'} ({self.file})"
-        if "\n" in self.was + self.now:
+        if self.is_long:
             return f"`{self.name}` ({self.file})"
         return f"`{self.name}` {self.was} → {self.now} ({self.file})"
 
@@ -146,24 +153,33 @@ class Versions:
             else ("env", f"PYTHONPATH={_before(folder)}", *worker.CHILD)
         )
 
-    def holding(self, digest: str, named: str | None, at: datetime) -> str | None:
-        """A commit with the code of that DIGEST: the one that a run NAMED, or one from about the time it ran."""
-        return next(
-            (one for one in self._candidates(named, at) if (code := self.code(one)) and code.digest == digest), None
-        )
+    def holding(self, digest: str, origin: Provenance) -> str | None:
+        """A commit with the code of that DIGEST, which ran at ORIGIN: the one that the run named, or one of about then."""
+        for commit in self._candidates(origin):
+            code = self.code(commit)
+            if code is not None and code.digest == digest:
+                return commit
+            if code is not None and commit == origin.commit and self._is_ours and not origin.uncommitted_changes:
+                return None  # it ran what that commit holds, so nothing else will fit
+        return None
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the commit that a run names is one of the repository that holds the verifier."""
+        return self.source.root == provenance.ROOT.resolve().parent
 
     def between(self, older: str, newer: str | None) -> list[Commit]:
         """The commits after OLDER that touch the package, oldest first, up to NEWER or the newest of all."""
         said = self._log("--reverse", "--first-parent", "--format=%H %s", f"{older}..{newer or 'HEAD'}")
         return [Commit(*(line.split(" ", 1) if " " in line else (line, ""))) for line in said]
 
-    def _candidates(self, named: str | None, at: datetime) -> Iterator[str]:
+    def _candidates(self, origin: Provenance) -> Iterator[str]:
         if self.source.repository is None:
             return
-        if named is not None and _ID.fullmatch(named):
-            yield named
+        if self._is_ours and origin.commit is not None and _ID.fullmatch(origin.commit):
+            yield origin.commit
         dated = [line.split(" ") for line in self._log("--format=%H %cI", f"--max-count={MOST_COMMITS}", "HEAD")]
-        later = [commit for commit, when in dated if datetime.fromisoformat(when) > at]
+        later = [commit for commit, when in dated if datetime.fromisoformat(when) > origin.started_at]
         yield from [commit for commit, _ in dated if commit not in later]
         yield from reversed(later)
 
@@ -235,7 +251,7 @@ def changes(was: Code, now: Code) -> list[Change]:
         for name in sorted(was.facts.keys() | now.facts.keys())
         if was.facts.get(name) != now.facts.get(name)
     ]
-    return sorted(found, key=lambda one: "\n" in (one.was or "") + (one.now or ""))
+    return sorted(found, key=lambda one: one.is_long)
 
 
 def _changed(target: str, was: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:

@@ -104,7 +104,7 @@ def _warm_up() -> None:
     """Load the statistics while the first children run: the first verdict would wait for them with the store locked,
     and everybody else with it.
     """
-    stats.lai_radius(8, 1.0, 8, 0.05)
+    stats.lai_radius(8, 8, 0.95)
 
 
 def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> None:

@@ -4,7 +4,7 @@ noise alone would do. Nothing is run for it.
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime
@@ -103,10 +103,8 @@ def pair(session: Session, asked: Asked) -> Pair:
     entity = read.find(session, asked.claim, "claim")
     runs = [one for one in recorded.of_claim(session, entity.id) if one.given.profile != "smoke"]
     named = [_named(session, said, entity.slug, runs) for said in (asked.good, asked.bad)]
-    subject = asked.subject or next((one.given.subject for one in named if one), None)
-    subjects = [subject] if subject else list(dict.fromkeys(one.given.subject for one in reversed(runs)))
-    for name in subjects:
-        here = tuple(one for one in runs if one.given.subject == name)
+    subject = asked.subject
+    for here in _by_subject(runs, subject):
         if (found := _flip(here, *named)) is not None:
             before, after = (recorded.measurement_of(session, one) for one in found)
             return Pair(*found, before, after, here)
@@ -128,10 +126,20 @@ def _named(session: Session, said: str | None, slug: str, runs: Sequence[Recorde
     raise NoAnswer(f"{said!r} is no run of {slug} that counts: smoke runs do not, nor do those of other claims")
 
 
+def _by_subject(runs: Sequence[Recorded], subject: str | None) -> Iterator[tuple[Recorded, ...]]:
+    """The runs on each subject, the newest first; then all together, for a contract may have changed its subject."""
+    names = [subject] if subject else list(dict.fromkeys(one.given.subject for one in reversed(runs)))
+    yield from (tuple(one for one in runs if one.given.subject == name) for name in names)
+    if subject is None:
+        yield tuple(runs)
+
+
 def _flip(runs: Sequence[Recorded], good: Recorded | None, bad: Recorded | None) -> tuple[Recorded, Recorded] | None:
     """GOOD and BAD, each found where it is not named: the newest that held and has one after it that did not."""
+    if any(one not in runs for one in (good, bad) if one):
+        return None
     if good and bad:
-        return (good, bad) if good.given.subject == bad.given.subject else None
+        return good, bad
     if bad:
         held = [one for one in runs[: _place(runs, bad)] if one.given.verdict.word == "HOLDS"]
         return (held[-1], bad) if held else None
@@ -215,7 +223,8 @@ def _percent(chance: float) -> str:
 
 def _made_by(run: Recorded) -> tuple[object, ...]:
     started, given = run.started, run.given
-    return given.verifier_code, given.environment, ledger.canonical(started.parameters), quantities(run.contract)
+    recipe = ledger.canonical(started.parameters), started.subject
+    return given.verifier_code, given.environment, recipe, quantities(run.contract)
 
 
 def _like(two: Pair, run: Recorded) -> list[Recorded]:
@@ -269,15 +278,22 @@ def _settings(measured: Measurement) -> dict[str, Any]:
 
 def _contract_differences(good: Contract, bad: Contract) -> list[Difference]:
     was, now = (one.model_dump(mode="json") for one in (good, bad))
-    return [
-        *_flat("parameter", was.pop("parameters"), now.pop("parameters")),
-        *_flat("contract", was, now),
-    ]
+    parameters = was.pop("parameters"), now.pop("parameters")
+    return [*_flat("parameter", *parameters), *_flat("contract", was, now)]
 
 
 def _flat(kind: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-    return [Difference(what=f"{kind} {name}", was=shown(was.get(name)), now=shown(now.get(name))) for name in names]
+    """What differs, down to the single setting: recipe.pretraining.steps."""
+    found = []
+    for name in sorted(was.keys() | now.keys()):
+        old, new = was.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += [
+                one.model_copy(update={"what": f"{kind} {name}.{one.what.strip()}"}) for one in _flat("", old, new)
+            ]
+        elif old != new:
+            found.append(Difference(what=f"{kind} {name}", was=shown(old), now=shown(new)))
+    return found
 
 
 def shown(value: Any) -> str | None:

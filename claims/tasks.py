@@ -5,6 +5,7 @@ once. What queues tasks is told of new ones inside the transaction that writes t
 them: `waiting` finds all that is not made yet.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -23,10 +24,14 @@ from kb.store import Store
 from verifiers.measurement import Failure, Measurement, Progress, Request, SubjectRef, Value
 
 Result = TypeVar("Result")
+TURN = (
+    threading.Lock()
+)  # between threads of a process: one that waits here is woken, in the database it sleeps and looks
 Enqueue = Callable[[Session, str], None]
 OPEN = ("queued", "running")
 PAUSES = (0.0, 2.0, 10.0)  # seconds before each attempt
 NOTE_EVERY = 1.0  # seconds between two notes of how far a run is: each is a write, and writers wait for each other
+FIRST = 0.05  # seconds by which a verdict waits for the next run to begin: that has a slot open, and this has not
 STOPPED = "the worker was stopped; it is made again when one runs"
 
 
@@ -295,6 +300,7 @@ def _attempt(
         outcome = measured(store, job, run, means, host, noted)
         if isinstance(outcome, Measurement):
             let_go()
+            time.sleep(FIRST)
     except KeyboardInterrupt:
         outcome = Failure(reason="interrupted from the keyboard", cause="stopped")
         give_up(store, task_id, outcome.reason, means.clock())
@@ -393,7 +399,8 @@ def insist(act: Callable[[], Result], host: Host) -> Result:
     pause = 0.2
     while True:
         try:
-            return act()
+            with TURN:
+                return act()
         except StoreError as error:
             if not error.passing or host.is_stopping():
                 raise

@@ -46,8 +46,12 @@ def replay(found: Replay) -> None:
     for line in found.controls:
         out().print(Padding(Text(f"control {line}"), (0, 0, 0, 2)))
     out().print(Padding(_changed("since then", found.changed), (0, 0, 0, 2)))
-    cost = f"{found.cpu_seconds / 60:.1f} CPU-minutes."
-    kept = f"Not recorded: {found.not_recorded.rstrip('.')}." if found.not_recorded else "Recorded as a replay: it is no evidence."
+    cost = f"{_cost(found.cpu_seconds)}."
+    kept = (
+        f"Not recorded: {found.not_recorded.rstrip('.')}."
+        if found.not_recorded
+        else "Recorded as a replay: it is no evidence."
+    )
     out().print(Padding(Text(f"{cost} {kept}", style="bright_black"), (1, 0, 0, 2)))
 
 
@@ -61,12 +65,17 @@ def verdict_on(found: Replay) -> str:
 
 
 def _compared(endpoints: Sequence[Compared]) -> Table:
+    """What decides, and what differs; the rest is counted below the table."""
     table = _table("quantity", "units", "same bits", "largest difference", "in unit")
     for one in endpoints:
-        far = one.reason if one.largest is None else f"{one.largest:.3g}" + (" (log)" if one.scale == "log" else "")
-        unit = "" if one.unit is None else str(one.unit + 1)
-        name = Text(one.quantity, style="bold" if one.decides else "")
-        table.add_row(name, str(one.units), "yes" if one.identical else "no", far if not one.identical else "", unit)
+        if one.decides or not one.identical:
+            far = one.reason if one.largest is None else f"{one.largest:.3g}" + (" (log)" if one.scale == "log" else "")
+            unit = "" if one.unit is None else str(one.unit + 1)
+            name = Text(one.quantity, style="bold" if one.decides else "")
+            table.add_row(name, str(one.units), "yes" if one.identical else "no", "" if one.identical else far, unit)
+    if same := sum(one.identical and not one.decides for one in endpoints):
+        table.caption_justify = "left"
+        table.caption = f"the same bits: {same} other {'quantity' if same == 1 else 'quantities'}"
     return table
 
 
@@ -77,6 +86,10 @@ def _changed(title: str, changed: Sequence[Difference]) -> Table:
     if not changed:
         table.add_row("nothing that was written down has changed", "", "")
     return table
+
+
+def _cost(cpu_seconds: float) -> str:
+    return f"{cpu_seconds:.0f} CPU-seconds" if cpu_seconds < 60 else f"{cpu_seconds / 60:.1f} CPU-minutes"
 
 
 def _table(*columns: str) -> Table:
@@ -103,11 +116,11 @@ def bisection(found: Bisection) -> None:
         out().print(Padding(_step(step), (0, 0, 1, 2)))
     out().print(Text(found.answer.said, style="bold"), soft_wrap=True)
     for change in found.answer.changes:
-        if "\n" in f"{change.was or ''}{change.now or ''}":
+        if change.is_long:
             out().print(Padding(Text(_side("-", change.was) + _side("+", change.now)), (0, 0, 0, 2)))
     for line in found.answer.not_tested:
         out().print(Padding(Text(f"Not tested: {line}."), (0, 0, 0, 2)))
-    ran = f"{len(found.steps)} run{'' if len(found.steps) == 1 else 's'}, {found.cpu_seconds / 60:.1f} CPU-minutes"
+    ran = f"{len(found.steps)} run{'' if len(found.steps) == 1 else 's'}, {_cost(found.cpu_seconds)}"
     out().print(Text(f"{ran}; none of them is evidence, and nothing was written down.", style="bright_black"))
 
 
@@ -117,7 +130,7 @@ def _planned(found: Bisection) -> None:
         return
     for place, line in enumerate(found.planned, start=1):
         out().print(Padding(Text(f"{place}. {line}"), (0, 0, 0, 2)))
-    cost = f"about {found.expected_cpu_seconds / 60:.1f} CPU-minutes, by what the two runs took"
+    cost = f"about {_cost(found.expected_cpu_seconds)}, by what the two runs took"
     runs = f"{found.most_runs} run{'' if found.most_runs == 1 else 's'}"
     out().print(Text(f"At most {runs} to tell what kind of change it is: {cost}.", style="bright_black"))
 
@@ -146,7 +159,7 @@ def _step(step: Tried) -> Text:
         text.append(f", the same bits as {step.same_bits_as}")
     elif step.share is not None:
         text.append(f", {100 * step.share:.0f} % of the way from the good run's estimate to the bad one's")
-    return text.append(f" ({step.cpu_seconds / 60:.1f} CPU-minutes)", style="bright_black")
+    return text.append(f" ({_cost(step.cpu_seconds)})", style="bright_black")
 
 
 def _side(sign: str, text: str | None) -> str:

@@ -73,6 +73,8 @@ class Lab:
     @staticmethod
     def forget() -> None:
         """Let everybody look at the packages again."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "trivial"]:
+            del sys.modules[name]
         forget()
         today._package_of.cache_clear()
         today._code.cache_clear()
@@ -84,10 +86,6 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Lab]:
     monkeypatch.syspath_prepend(root)
     monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{ROOT}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "trivial"]:
-        monkeypatch.delitem(sys.modules, name)
     Lab.forget()
     yield Lab(tmp_path)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "trivial"]:
-        del sys.modules[name]
     Lab.forget()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from scipy.stats import ttest_ind
 
-from claims import checkout, ledger, library, suspects
+from claims import checkout, ledger, library, recorded, suspects, verification
 from claims.bisect import Bisection, bisect
 from claims.checkout import Code, Versions, changes
 from claims.history import history
 from claims.judge import judge
-from claims.pairs import Asked, noise, pair
+from claims.pairs import Asked, differences, noise, pair, seen
 from claims.recorded import NoAnswer
 from claims.scratch import scratch_folder
 from claims.suspects import Axis, Facts, Result, Side, Step
@@ -30,6 +30,8 @@ from tests.claims_support import (
     claim_page,
     contract,
     control,
+    endpoint,
+    four_years,
     means,
     measurement,
     past,
@@ -145,6 +147,32 @@ def test_a_parameter_of_the_contract_is_found_and_the_one_that_does_it_named(lab
     assert [step.result for step in found.steps] == ["flips", "flips"]
 
 
+def test_a_subject_that_the_contract_changed_is_found(lab: Lab) -> None:
+    lab.edit(
+        """subjects=("trivial:numbers",)""",
+        """subjects=("trivial:numbers", "trivial:others")""",
+        file="trivial/record.py",
+    )
+    lab.edit(
+        """own_subjects=(""",
+        """own_subjects=(SubjectFacts("trivial:others", "others", 10, "none", "numbers"), """,
+        file="trivial/record.py",
+    )
+    lab.edit("SHIFT * said", '(1 - 2 * (request.subject.locator == "others")) * said')
+    lab.commit("Others")
+    lab.forget()
+    lab.run()
+    lab.bring(numbers(which=2, subjects=["trivial:others"]))
+    assert lab.run().verdict == "REFUTED"
+    found = asked(lab)
+    assert found.answer
+    assert found.answer.said == (
+        "It is the subject of the contract: `subject` trivial:numbers → trivial:others (contract version 1 → 2)."
+    )
+    with pytest.raises(NoAnswer, match="no run on trivial:others that held"):
+        asked(lab, subject="trivial:others")
+
+
 def test_of_code_and_parameters_that_both_changed_the_one_that_does_it_is_told(lab: Lab) -> None:
     lab.run()
     lab.bring(numbers(truth=-1.0))
@@ -188,6 +216,17 @@ def test_what_nobody_wrote_down_is_found_when_the_good_run_does_not_come_out_aga
     found = asked(lab)
     assert found.answer
     assert found.answer.cause == "hidden"
+
+
+def test_settings_that_a_measurement_tells_are_compared_one_by_one(tmp_path: Path) -> None:
+    store = a_library(tmp_path)
+    for number, steps in enumerate((600, 60)):
+        one = measurement(around((0.6, -0.3)[number], 0.1), seed=number + 1)
+        settings = {"recipe": {"pretraining": {"steps": steps, "texts": 32}}}
+        run_with(store, one.model_copy(update={"findings": one.findings.model_copy(update={"settings": settings})}))
+    with store.reading() as session:
+        (found,) = differences(pair(session, Asked("the-gap")))
+    assert (found.what, found.was, found.now) == ("setting recipe.pretraining.steps", "600", "60")
 
 
 # --- noise -----------------------------------------------------------------------------------------------------------
@@ -286,6 +325,28 @@ def test_a_claim_that_never_flipped_is_told_so(tmp_path: Path) -> None:
         bisect(store, Asked("the-gap"), means(tmp_path), Silent())
     with pytest.raises(NoAnswer, match="no run is called"):
         bisect(store, Asked("the-gap", good="7"), means(tmp_path), Silent())
+
+
+def test_a_composite_claim_is_asked_about_by_the_part_that_it_fell_by(tmp_path: Path) -> None:
+    also = [{"endpoint": "row_ratio", "regions": written()["regions"], "design_effect": 1.82}]
+    store = a_library(tmp_path, {"the-gap": written(also=also)})
+    for number, centre in enumerate((0.6, -0.4)):
+        parts = [endpoint(around(0.6, 0.1)), endpoint(around(centre, 0.1), "row_ratio")]
+        run_with(store, measurement(parts, seed=number + 1))
+    with store.reading() as session:
+        two = pair(session, Asked("the-gap"))
+    assert two.part == 1
+    assert noise(two).p == pytest.approx(0.0, abs=1e-6)
+    assert seen(two, "bad").estimate < 1
+
+
+def test_four_years_of_runs_are_looked_through_in_a_moment(tmp_path: Path) -> None:
+    store = a_library(tmp_path)
+    four_years(store, ["the-gap"])
+    with store.reading() as session:
+        two = pair(session, Asked("the-gap"))
+    assert two.good.at < two.bad.at
+    assert noise(two).p is not None
 
 
 def test_contracts_about_other_quantities_cannot_be_held_against_each_other(tmp_path: Path) -> None:
@@ -404,6 +465,12 @@ def test_a_change_is_named_as_far_as_it_goes(name: str, was: str, now: str, said
     assert str(found) == said
 
 
+def test_what_is_too_long_for_a_sentence_is_told_in_lines() -> None:
+    was = "PLANTED = {'low': 0.5, 'middle': 0.75, 'high': 1.0, 'design': 2.0, 'other': 3.0}"
+    (found,) = changes(code(PLANTED=was), code(PLANTED=was.replace("2.0", "1.0")))
+    assert (str(found), found.is_long) == ("`far.parts.PLANTED` (far/parts.py)", True)
+
+
 def test_names_that_came_or_went_and_what_a_record_says_are_changes_too() -> None:
     was, now = code(gone="A = 1"), code(new="B = 1")
     now = now.model_copy(update={"facts": {"parameter size": "1"}})
@@ -431,5 +498,25 @@ def test_our_own_code_is_laid_out_from_git_and_read_by_its_own_rules() -> None:
         found = versions.code(done.stdout.strip())
         assert found is not None
         assert "verifiers.lab.training:Pretraining" in found.names
-        assert versions.holding(found.digest, done.stdout.strip(), NOW) == done.stdout.strip()
+        origin = measurement([0.0]).provenance.model_copy(update={"commit": done.stdout.strip()})
+        assert versions.holding(found.digest, origin) == done.stdout.strip()
+        assert versions.holding("0" * 64, origin) is None
         assert versions.code("f" * 40) is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_our_own_code_of_a_commit_runs_in_a_child(tmp_path: Path) -> None:
+    done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    said = written(subjects=["planted:gap-1.82"])
+    store = a_library(tmp_path, {"the-gap": said})
+    (job,) = verification.plan(store, None, "standard", NOW)
+    with scratch_folder() as scratch:
+        versions = Versions(ENTROPY_GAP, scratch)
+        command = versions.command(done.stdout.strip())
+        made = recorded.made(job, 1, measurement([0.0]).provenance, 1, lambda _done: None, command=command)
+        found = versions.code(done.stdout.strip())
+    assert isinstance(made, Measurement), made
+    assert found is not None
+    assert made.provenance.code_digest == found.digest
+    assert made.provenance.commit is None  # it ran where git had laid it out, and not here

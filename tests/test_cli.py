@@ -213,7 +213,7 @@ def test_claims_that_share_a_measurement_are_verified_by_one_run(tmp_path: Path)
     assert len({outcome["run"] for outcome in outcomes}) == len(set(jobs)) == 4
     assert "CPU-minutes" in said.stderr
     counts = answer("stats", store=path)
-    assert (counts["runs"], counts["verdicts"]) == (5, 18)
+    assert (counts["runs"], counts["verdicts"]) == (4, 18)
     assert answer("audit", store=path)["problems"] == []
     one = answer("verify", "lower-on-own-text", "--profile", "smoke", store=path)
     assert one.keys() >= OUTCOME  # one claim that was named: its outcome itself, no list
