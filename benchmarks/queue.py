@@ -20,12 +20,14 @@ import argparse
 import importlib.util
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -217,7 +219,6 @@ def with_huey(requests: Sequence[str], slots: int, folder: Path) -> Drained:
     environment = os.environ | {"HUEY": str(folder / "huey.db"), "PYTHONPATH": where}
     fill = "import sys, json, hueys\nfor one in json.load(sys.stdin): hueys.measured(one)"
     subprocess.run([sys.executable, "-c", fill], input=json.dumps(requests), env=environment, text=True, check=True)
-    count = "import hueys; print(hueys.huey.result_count())"
     command = [sys.executable, "-m", "huey.bin.huey_consumer", "hueys.huey", "-w", str(slots), "-q"]
     began = time.monotonic()
     consumer = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
@@ -225,7 +226,8 @@ def with_huey(requests: Sequence[str], slots: int, folder: Path) -> Drained:
         done = 0
         while done < len(requests):
             time.sleep(0.5)
-            done = int(subprocess.check_output([sys.executable, "-c", count], env=environment))
+            with closing(sqlite3.connect(folder / "huey.db")) as there:
+                done = there.execute("SELECT count(*) FROM kv").fetchone()[0]  # results
         return Drained("huey, its queue in SQLite", done, time.monotonic() - began, None, slots)
     finally:
         consumer.terminate()

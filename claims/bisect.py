@@ -11,9 +11,10 @@ from typing import NamedTuple
 from claims import ledger, recorded, today
 from claims.checkout import Change, Code, Commit, Versions, changes
 from claims.contract import Contract
+from claims.errors import NoAnswer
 from claims.judge import Word, judge
 from claims.pairs import Asked, Noise, Pair, Seen, differences, is_bad, noise, pair, seen, shown, values_of
-from claims.recorded import Difference, NoAnswer, Recorded
+from claims.recorded import Difference, Recorded
 from claims.runs import Begun, Job, Means
 from claims.scratch import scratch_folder
 from claims.suspects import Axis, Cause, Facts, Result, Side, Step, all_that_may_be_needed, following, most

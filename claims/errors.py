@@ -6,6 +6,7 @@ ClaimError
 ├── CannotCertify     a verifier that cannot be tried, or a trial that broke off
 ├── CannotKeep        a copy of a library that is no good, or that may not take the place of what is there
 ├── CannotSay         a person's word that the ledger does not take: a reason is missing, or it does not fit what stands
+├── NoAnswer          what was asked of a run cannot be told: it is not there, or its verifier is gone
 ├── NoContract        the claim is not testable as it stands
 ├── NoTask            nothing that was asked for is meant by that
 ├── Stopping          a worker is being stopped before it could begin
@@ -35,6 +36,10 @@ class CannotKeep(ClaimError):
 
 class CannotSay(ClaimError):
     """A person's word that the ledger does not take."""
+
+
+class NoAnswer(ClaimError):
+    """What was asked of a run cannot be told, and why."""
 
 
 class NoContract(ClaimError):

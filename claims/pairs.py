@@ -12,8 +12,9 @@ from sqlmodel import Session
 
 from claims import ledger, recorded
 from claims.contract import Contract, Part
+from claims.errors import NoAnswer
 from claims.judge import Units, Word, filled, interval_of, place
-from claims.recorded import Difference, NoAnswer, Recorded
+from claims.recorded import Difference, Recorded
 from claims.samples import quantities
 from claims.suspects import Side
 from kb import read

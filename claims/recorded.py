@@ -14,7 +14,7 @@ from sqlmodel import Session, col, or_, select
 
 from claims import ledger, worker
 from claims.contract import Contract
-from claims.errors import ClaimError
+from claims.errors import NoAnswer
 from claims.history import contracts
 from claims.ledger import ContractSet, RunFailed, RunStarted, VerdictGiven
 from claims.runs import Job
@@ -25,10 +25,6 @@ from verifiers.measurement import Failure, Measurement, Progress, Provenance, Re
 
 _NUMBERED = re.compile(r"(.+)[:/](\d+)")
 WHERE = "`stillholds history CLAIM` shows the runs of a claim; name one as CLAIM:NUMBER"
-
-
-class NoAnswer(ClaimError):
-    """An old run cannot be questioned in this way, and why."""
 
 
 class Recorded(Value):

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from claims import ledger, recorded, today
 from claims.contract import Contract
+from claims.errors import NoAnswer
 from claims.history import refresh
 from claims.judge import Word, judge
 from claims.ledger import Replayed
-from claims.recorded import Difference, NoAnswer, Recorded
+from claims.recorded import Difference, Recorded
 from claims.runs import Begun, Means
 from claims.verification import Watcher
 from kb.errors import StoreError

@@ -12,10 +12,10 @@ from scipy.stats import ttest_ind
 from claims import checkout, ledger, library, recorded, suspects, verification
 from claims.bisect import Bisection, bisect
 from claims.checkout import Code, Versions, changes
+from claims.errors import NoAnswer
 from claims.history import history
 from claims.judge import judge
 from claims.pairs import Asked, differences, noise, pair, seen
-from claims.recorded import NoAnswer
 from claims.scratch import scratch_folder
 from claims.suspects import Axis, Facts, Result, Side, Step
 from stillholds import questioning

@@ -26,8 +26,7 @@ from claims.goals import STANDARD, Effort
 from claims.judge import Units, Word, judge
 from claims.ledger import digest_of
 from claims.simulation import Numbers, Simulated, drawn, histories, intervals, is_inside, places, standings
-from claims.standing import PastRun
-from claims.standing import read as read_standing
+from claims.standing import PastRun, SubjectReading, standing
 from claims.truths import Asked, contract_for, said_of, truths
 from kb.store import Store
 from tests import fake_verifier
@@ -70,6 +69,13 @@ TWO_SIDED = {"holds": "0.95 .. 1.05", "refuted": ["< 0.90", "> 1.10"], "weakened
 # --- the rule --------------------------------------------------------------------------------------------------------
 
 
+def reading(said: Contract, runs: Sequence[PastRun]) -> SubjectReading:
+    """What the one subject of a contract reads after RUNS."""
+    (only,) = standing(said, "", runs).subjects
+    return only
+
+
+
 def past_run(number: int, units: Sequence[float], noise_floor: float) -> PastRun:
     return PastRun(
         run=str(number),
@@ -97,11 +103,11 @@ def test_the_rule_reads_histories_as_a_standing_does(truth: float, regions: dict
     found = places(said, low, high)
     for history in range(len(drawn)):
         runs = [past_run(number, units, noise_floor) for number, units in enumerate(drawn[history].tolist(), start=1)]
-        looks = read_standing(said, "lab:story", runs).looks
+        looks = reading(said, runs).looks
         assert [math.log(look.low) for look in looks] == pytest.approx(low[history].tolist(), abs=1e-9)
         assert [math.log(look.high) for look in looks] == pytest.approx(high[history].tolist(), abs=1e-9)
         for look in range(1, len(runs) + 1):
-            word = read_standing(said, "lab:story", runs[:look]).word
+            word = reading(said, runs[:look]).word
             within = [region.upper() for region, flags in found.items() if flags[history, look - 1]]
             assert within == ([] if word == "OPEN" else [word])
 
@@ -370,7 +376,7 @@ def test_the_rule_reads_parts_and_medians_as_a_standing_does(truth: tuple[float,
             for number in range(9)
         ]
         for look in range(1, 10):
-            word = read_standing(said, "lab:story", runs[:look]).word
+            word = reading(said, runs[:look]).word
             within = [region.upper() for region, flags in found.items() if flags[history, look - 1]]
             assert within == ([] if word == "OPEN" else [word])
 

@@ -8,9 +8,9 @@ import pytest
 
 from claims import ledger, library, recorded, runs, verification
 from claims.audit import audit
-from claims.errors import ClaimError
+from claims.errors import ClaimError, NoAnswer
 from claims.ledger import Replayed
-from claims.recorded import NoAnswer, Spare
+from claims.recorded import Spare
 from claims.replay import Replay, compare, farthest, replay
 from kb.errors import KbError
 from kb.store import Store

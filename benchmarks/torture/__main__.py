@@ -45,6 +45,8 @@ def main() -> None:
     )
     parser.add_argument("--lane", type=int, help=argparse.SUPPRESS)
     said = parser.parse_args()
+    if min(said.faults, said.lanes, said.only or 1) < 1:
+        parser.error("faults, lanes and numbers count from 1")
     signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     if said.lane is not None or said.only:
