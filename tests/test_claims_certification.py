@@ -75,7 +75,6 @@ def reading(said: Contract, runs: Sequence[PastRun]) -> SubjectReading:
     return only
 
 
-
 def past_run(number: int, units: Sequence[float], noise_floor: float) -> PastRun:
     return PastRun(
         run=str(number),

@@ -18,4 +18,6 @@ def measure(request: Request, report: Callable[[int, int, float], None]) -> Find
         report(done, units, 0.0)
     values = [said["truth"] + chance.gauss(0, 0.3) for _ in range(units)]
     control = Control.within("sight", "positive", 0.0, 0.0, 0.1)
-    return Findings(unit="a number", endpoints=(verifier.endpoint("size").filled(values),), controls=(control,), settings={})
+    return Findings(
+        unit="a number", endpoints=(verifier.endpoint("size").filled(values),), controls=(control,), settings={}
+    )
