@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from claims import library
 from claims.contract import Contract, Regime
+from claims.freshness import fresh_until, freshness
 from claims.history import history
 from claims.regime import count, distance
-from claims.freshness import fresh_until, freshness
 from claims.standing import PastRun, standing
 from tests.claims_support import (
     NOW,
