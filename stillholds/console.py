@@ -20,6 +20,7 @@ from claims.history import Decision, Flip
 from claims.judge import Judged
 from claims.overview import Record, Row, RunLine
 from claims.runs import Begun, Job, expected_cpu_seconds
+from claims.standing import SubjectReading
 from claims.tasks import Queue
 from claims.timeline import Change, Difference
 from claims.verification import Outcome
@@ -34,6 +35,7 @@ from stillholds.words import (
     HUES,
     Mark,
     between,
+    changed_words,
     day,
     decision_mark,
     event_words,
@@ -179,19 +181,23 @@ def claims(rows: Sequence[Row], as_of: datetime | None = None) -> None:
     out().print(table if rows else none)
 
 
+def _sequences(table: Table, readings: Sequence[SubjectReading]) -> None:
+    for reading in readings:
+        if reading.looks:
+            look = reading.looks[-1]
+            said = f"{between(look.low, look.estimate, look.high)}, {look.n} units, valid at every look"
+            table.add_row(reading.subject, said)
+        if reading.changed:
+            table.add_row("changed", changed_words(reading))
+
+
 def _record(record: Record, as_of: datetime | None = None) -> None:
     past = record.history
     table = _table()
     for one in marks_of(past.standing):
         table.add_row("at this scale" if one.is_lab else "standing", marked(one))
     table.add_row("", Text(past.standing.reason, style="bright_black"))
-    for reading in past.standing.subjects:
-        if reading.looks:
-            look = reading.looks[-1]
-            table.add_row(
-                reading.subject,
-                f"{between(look.low, look.estimate, look.high)}, {look.n} units, valid at every look",
-            )
+    _sequences(table, past.standing.subjects)
     if record.freshness:
         _freshness(table, record.freshness, as_of or datetime.now(UTC))
     if past.decision:

@@ -8,7 +8,7 @@ from claims.freshness import FreshWord
 from claims.overview import Row
 from claims.standing import ScaleWord, StandingWord, SubjectReading
 from stillholds.junit import Case, Kind
-from stillholds.words import between, marks_of, sentence
+from stillholds.words import between, changed_words, marks_of, sentence
 
 CHANGED = "CHANGED"  # two neighbouring samples lie apart: what is measured is not what was measured before
 STANDINGS: tuple[str, ...] = get_args(StandingWord)
@@ -119,7 +119,4 @@ def _interval(reading: SubjectReading) -> str:
 
 
 def _changed(reading: SubjectReading) -> list[str]:
-    if reading.changed is None:
-        return []
-    was, now = (between(one.low, one.estimate, one.high) for one in (reading.changed.before, reading.changed.after))
-    return [f"{reading.subject}: {reading.changed.endpoint} changed between two samples, from {was} to {now}"]
+    return [f"{reading.subject}: {changed_words(reading)}"] if reading.changed else []

@@ -22,7 +22,7 @@ from claims.ledger import (
     Woken,
 )
 from claims.samples import Look
-from claims.standing import Standing, at_scale
+from claims.standing import Standing, SubjectReading, at_scale
 from claims.timeline import Stood
 
 
@@ -207,6 +207,14 @@ def _replay_words(event: Replayed) -> str:
 def look_words(look: Look | None) -> str:
     """The sequence of then: 1.62 [1.41, 1.86], 24 units."""
     return f"{between(look.low, look.estimate, look.high)}, {look.n} units" if look else "no interval yet"
+
+
+def changed_words(reading: SubjectReading) -> str:
+    """How the newest sample differs from the one before it, where they lie apart; else nothing."""
+    if reading.changed is None:
+        return ""
+    was, now = (between(one.low, one.estimate, one.high) for one in (reading.changed.before, reading.changed.after))
+    return f"{reading.changed.endpoint} changed between two samples, from {was} to {now}"
 
 
 def day(when: datetime) -> str:

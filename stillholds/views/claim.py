@@ -22,6 +22,7 @@ from stillholds.views.lists import mark_of_run
 from stillholds.words import (
     Mark,
     between,
+    changed_words,
     day,
     decision_mark,
     fresh_mark,
@@ -128,6 +129,8 @@ def _beside(reading: SubjectReading, record: Record) -> tuple[str, str, str]:
         look = reading.looks[-1]
         runs_so_far = f"{reading.runs} run{'' if reading.runs == 1 else 's'}"
         said = f"{between(look.low, look.estimate, look.high)}, {look.n} units in {runs_so_far}."
+    if reading.changed:
+        said += f" {sentence(changed_words(reading))}"
     if outside:
         said += f" The subject: {'; '.join(reading.differences)}."
     alone = next((line for line in record.runs if line.subject == reading.subject and line.verdict), None)
