@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
@@ -30,7 +30,9 @@ QUEUE, CARRY_OUT, TICK = "runs", "carry out", "tick"
 AHEAD = 2  # tasks that are handed over before a slot is free, so that no slot waits for the queue
 PATIENCE = 0.5  # seconds between two looks at the queue, and at what became of other workers
 HEARTBEAT = 10.0
-LIVING = ("ENQUEUED", "PENDING", "DELAYED")
+LIVING, ENDED = ("ENQUEUED", "PENDING", "DELAYED"), ("SUCCESS", "ERROR", "CANCELLED")
+TIDY, KEPT = 3600.0, timedelta(days=1)  # how often the queue forgets, and what it does not forget yet
+BATCH, BATCHES = 500, 20
 
 LOG = logging.getLogger(__name__)
 Tick = Callable[[datetime], None]
@@ -40,7 +42,7 @@ class Asker:
     """Queues tasks from a process that runs none: the app, the command line."""
 
     def __init__(self, store: Store) -> None:
-        self._client = _client(_engine(store))
+        self._client = client_of(store)
 
     def __call__(self, session: Session, task_id: str) -> None:
         """Queue a task inside the transaction that writes it down. Before the first worker there is no queue: it finds
@@ -136,11 +138,15 @@ def _is_of_another_version(store: Store) -> bool:
 
 def _look_after(store: Store, service: Service, means: Means, *, until_idle: bool) -> None:
     """Say that this worker lives, take over from those that do not, and queue again what no queue knows."""
-    client = _client(_engine(store))
+    client = client_of(store)
     dropped: set[str] = set()
-    heard, quiet = time.monotonic(), 0
+    heard, tidied, quiet = time.monotonic(), float("-inf"), 0
     while not service.is_stopping():
         try:
+            if time.monotonic() - tidied >= TIDY:
+                with translated(store.location):
+                    forget(client, means.clock())
+                tidied = time.monotonic()
             if time.monotonic() - heard >= HEARTBEAT:
                 with translated(store.location):
                     migrate.check(store.engine, store.location)  # or end, with what to do
@@ -156,6 +162,18 @@ def _look_after(store: Store, service: Service, means: Means, *, until_idle: boo
         if until_idle and quiet > 1:
             return
         service.wait(PATIENCE)
+
+
+def forget(client: DBOSClient, now: datetime) -> None:
+    """Drop what the queue keeps of what ended a day ago or longer; every minute's tick leaves a row, half a million a year."""
+    before = (now - KEPT).isoformat()
+    for _ in range(BATCHES):
+        ended = client.list_workflows(
+            status=list(ENDED), completed_before=before, limit=BATCH, load_input=False, load_output=False
+        )
+        client.delete_workflows([one.workflow_id for one in ended])
+        if len(ended) < BATCH:
+            return
 
 
 def _queue_again(
@@ -212,9 +230,10 @@ def _has_queue(session: Session) -> bool:
     return inspect(session.connection()).has_table("workflow_status", schema="dbos" if is_shared else None)
 
 
-def _client(engine: Engine) -> DBOSClient:
+def client_of(store: Store) -> DBOSClient:
+    """A way to the queue of a library from a process that runs nothing."""
     return DBOSClient(
-        system_database_engine=engine,
+        system_database_engine=_engine(store),
         serializer=DBOSPortableJSONSerializer(),
         application_name="stillholds",
         lazy=True,

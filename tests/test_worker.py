@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import psutil
 import pytest
 from sqlmodel import select
 
-from claims import runs, service, tasks, verification
+from claims import engine_dbos, runs, service, tasks, verification
 from claims.audit import audit
 from claims.history import history
 from claims.judge import Units
@@ -211,6 +212,21 @@ def test_the_queue_is_found_again_when_its_tables_are_lost(tmp_path: Path) -> No
         session.connection().exec_driver_sql("DELETE FROM workflow_status")
     work(store)
     assert states(store, ids) == ["done"]
+
+
+def test_the_queue_forgets_what_ended_long_ago_and_nothing_else(tmp_path: Path) -> None:
+    store = a_queue_library(tmp_path, [0.0])
+    ids = ask(store)
+    work(store)
+    client = engine_dbos.client_of(store)
+    engine_dbos.forget(client, datetime.now(UTC))
+    assert client.list_workflows()
+    engine_dbos.forget(client, datetime.now(UTC) + timedelta(days=2))
+    assert client.list_workflows() == []
+    assert states(store, ids) == ["done"]
+    again = ask(store)
+    work(store)
+    assert states(store, again) == ["done"]
 
 
 def test_units_of_a_number_are_the_same_in_every_attempt(tmp_path: Path) -> None:
