@@ -1,7 +1,11 @@
 """What every test starts from: one thread, no network, no cache and no library of whoever runs it."""
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two workers on two cores
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -10,3 +14,11 @@ os.environ.pop("STILLHOLDS_STORE", None)
 os.environ.pop("STILLHOLDS_READ_ONLY", None)
 
 from tests.postgres_support import postgres, postgres_server  # noqa: F401  fixtures
+
+
+@pytest.fixture(autouse=True)
+def _main_stays() -> Iterator[None]:
+    """AppTest leaves a script of its own as the main module, which every process that is spawned later would run."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before

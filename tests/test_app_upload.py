@@ -1,7 +1,6 @@
 """The page for a log of one's own: what it reads, measures, refuses and leaves behind."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,14 +34,6 @@ def page() -> None:
 
     with frame.in_words():
         upload.page()
-
-
-@pytest.fixture(autouse=True)
-def _main_stays() -> Iterator[None]:
-    """AppTest leaves a script of its own as the main module, which every process that is spawned later would run."""
-    before = sys.modules["__main__"]
-    yield
-    sys.modules["__main__"] = before
 
 
 def opened(*files: Path | File) -> AppTest:

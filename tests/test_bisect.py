@@ -402,7 +402,7 @@ def test_a_changed_code_is_not_blamed_where_the_good_seed_still_holds_on_it(lab:
     with lab.store.reading() as session:
         said = history(session, claim_id(lab.store, lab.slug)).runs
     assert [run.word for run in said] == ["HOLDS", "HOLDS"]
-    remade(lab, one, -2.0)
+    remade(lab, one, -4.0)
     found = asked(lab, good="1")
     assert found.answer
     assert found.answer.cause == "seeds"
