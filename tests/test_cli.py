@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from claims import library
+from claims import library, verification
 from stillholds.cli import ExitCode
+from tests.claims_support import NOW
 from tests.cli_support import EXAMPLES, answer, stillholds
 
 FULL = {"notes", "lines", "papers", "claims", "links", "runs", "verdicts"}
@@ -201,19 +202,27 @@ def test_measure_gives_the_promised_shape_and_the_same_bits_again(tmp_path: Path
     assert not (tmp_path / "library.db").exists()
 
 
+def test_four_runs_serve_the_example_library(tmp_path: Path) -> None:
+    store = library.create(tmp_path / "library.db", NOW)
+    library.bring_in(store, [EXAMPLES / "claims"], NOW)
+    jobs = verification.plan(store, None, "standard", NOW)
+    assert len({(job.verifier, job.subject) for job in jobs}) == len(jobs) == 4
+    assert sum(len(job.claims) for job in jobs) == 18
+
+
 @pytest.mark.slow
 def test_claims_that_share_a_measurement_are_verified_by_one_run(tmp_path: Path) -> None:
     path = tmp_path / "library.db"
-    stillholds("import", EXAMPLES / "claims", store=path)
+    named = ("lower-on-own-text", "three-to-four-times", "deeper-is-larger")
+    stillholds("import", *(EXAMPLES / "claims" / f"{name}.md" for name in named), store=path)
     said = stillholds("verify", "--all", "--profile", "smoke", "--fail-on", "inconclusive", "--json", store=path)
     assert said.returncode == ExitCode.GATE, said.stderr
     outcomes = json.loads(said.stdout)
-    assert len(outcomes) == 18
-    jobs = [(outcome["verifier"], outcome["subject"]) for outcome in outcomes]
-    assert len({outcome["run"] for outcome in outcomes}) == len(set(jobs)) == 4
+    assert {outcome["claim"] for outcome in outcomes} == set(named)
+    assert len({outcome["run"] for outcome in outcomes}) == 1
     assert "CPU-minutes" in said.stderr
     counts = answer("stats", store=path)
-    assert (counts["runs"], counts["verdicts"]) == (4, 18)
+    assert (counts["runs"], counts["verdicts"]) == (1, 3)
     assert answer("audit", store=path)["problems"] == []
     one = answer("verify", "lower-on-own-text", "--profile", "smoke", store=path)
     assert one.keys() >= OUTCOME  # one claim that was named: its outcome itself, no list
