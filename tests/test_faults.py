@@ -151,7 +151,7 @@ def test_what_the_queue_lost_hold_of_is_handed_out_anew(tmp_path: Path) -> None:
     (task_id,) = ask(store)
     one = Serving("first")
     service.enlist(store, one, NOW)
-    client = engine_dbos._client(engine_dbos._engine(store))
+    client = engine_dbos.client_of(store)
     left, dropped = engine_dbos._queue_again(store, one, client, NOW, set())
     assert (left, dropped) == (1, set())
     with store.writing() as session:
