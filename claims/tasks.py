@@ -253,6 +253,8 @@ def carry_out(store: Store, task_id: str, means: Means, host: Host) -> None:
             ended = _attempt(store, job, task_id, means, host, slot.close)
             if ended is None or ended.cause != "lost" or host.is_stopping():
                 break
+            slot.close()  # and again into the row: the attempt may have let it go
+            slot.enter_context(host.slot())
         insist(lambda: _finish(store, task_id, ended, host, means.clock()), host)
 
 
@@ -286,8 +288,8 @@ def _is_made_by_another(session: Session, task: Task, host: Host, now: datetime)
 def _attempt(
     store: Store, job: Job, task_id: str, means: Means, host: Host, let_go: Callable[[], None]
 ) -> Failure | None:
-    """One attempt, recorded whatever comes of it; what ended it, unless it measured. LET_GO frees the slot as soon as
-    the child is gone and no other attempt will follow: the next run begins while this one's verdict is written.
+    """One attempt, recorded whatever comes of it; what ended it, unless it measured. LET_GO frees the slot once this run
+    can no longer use every processor: the next one begins beside its last units, and while its verdict is written.
     """
     try:
         run = insist(lambda: _begin(store, job, task_id, means.clock()), host)
@@ -297,7 +299,7 @@ def _attempt(
     outcome: Measurement | Failure = Failure(reason="interrupted", cause="stopped")
     try:
         host.begun(job, run)
-        outcome = measured(store, job, run, means, host, noted)
+        outcome = measured(store, job, run, means, host, noted, let_go)
         if isinstance(outcome, Measurement):
             let_go()
             time.sleep(FIRST)
@@ -335,13 +337,23 @@ class _Noted:
 
 
 def measured(
-    store: Store, job: Job, run: Begun, means: Means, host: Host, noted: Callable[[Progress], None]
+    store: Store,
+    job: Job,
+    run: Begun,
+    means: Means,
+    host: Host,
+    noted: Callable[[Progress], None],
+    let_go: Callable[[], None],
 ) -> Measurement | Failure:
-    """What a run's child process says in the end; NOTED is told how far it is."""
+    """What a run's child process says in the end; NOTED is told how far it is, LET_GO is called when fewer units are
+    left than processes.
+    """
 
     def on_progress(progress: Progress) -> None:
         noted(progress)
         host.progressed(progress)
+        if 0 < progress.total - progress.done < request.processes:
+            let_go()
 
     def is_cancelled() -> bool:
         return host.is_stopping() or _if_it_can(lambda: runs.is_cancelled(store, run.id), instead=False)

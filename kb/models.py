@@ -220,6 +220,107 @@ class TextState(Table, table=True):
     token: str
 
 
+# --- what arXiv says -------------------------------------------------------------------------------------------------
+
+
+class ArxivPaper(Table, table=True):
+    """A paper as arXiv describes it now, whether or not the library names it. `arxiv` is the id without a version."""
+
+    __tablename__ = "arxiv_paper"
+
+    arxiv: str = Field(primary_key=True)
+    version: int
+    title: str = _long()
+    authors: Any = _json()
+    abstract: str = _long()
+    categories: Any = _json()  # the primary one first
+    comment: str = _long()
+    doi: str = ""
+    journal: str = _long()
+    published_at: datetime = _time()  # the first version
+    updated_at: datetime = _time()  # this one
+    is_withdrawn: bool = False
+    seen_at: datetime = Field(sa_type=UtcDateTime, index=True)  # when it came here first
+    asked_at: datetime = _time()  # when arXiv was asked last
+
+
+class ArxivEvent(Table, table=True):
+    """What happened to a paper, in the order in which it came here. Never changed."""
+
+    __tablename__ = "arxiv_event"
+    __table_args__ = (
+        CheckConstraint("kind IN ('new', 'new version', 'withdrawn', 'returned')", name="kind"),
+        UniqueConstraint("arxiv", "number"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    arxiv: str = Field(foreign_key="arxiv_paper.arxiv")
+    number: int  # of the paper's events, from 1
+    kind: str
+    version: int
+    at: datetime = _time()  # by arXiv
+    seen_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class ArxivQuery(Table, table=True):
+    """A saved query and where it stands. `terms` are data that kb never reads."""
+
+    __tablename__ = "arxiv_query"
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(unique=True)
+    terms: Any = _json()
+    is_on: bool = True
+    made_by: str
+    made_at: datetime = _time()
+    reached_at: datetime | None = _time(nullable=True)  # until then everything was seen
+    under_way: Any = _json(nullable=True)  # a pull that goes on or was broken off: from, until, how many are in
+    pulled_at: datetime | None = _time(nullable=True)  # the last pull that came to its end
+    problem: str = _long()  # of the last pull, in words; empty when it ended well
+
+
+class ArxivFound(Table, table=True):
+    """Which query brought which paper."""
+
+    __tablename__ = "arxiv_found"
+
+    query_id: str = Field(foreign_key="arxiv_query.id", primary_key=True)
+    arxiv: str = Field(foreign_key="arxiv_paper.arxiv", primary_key=True, index=True)
+    found_at: datetime = _time()
+
+
+class ArxivCheck(Table, table=True):
+    """What came of looking up a paper that the library names: its id at arXiv, or, where it has none, papers of the
+    same title.
+    """
+
+    __tablename__ = "arxiv_check"
+
+    entity_id: str = Field(primary_key=True)
+    asked_for: str = _long()  # the id or title, so that another one is looked up anew
+    outcome: str  # found, not found, proposed
+    proposals: Any = _json()  # ids, the likeliest first
+    checked_at: datetime = _time()
+
+
+class Suggestion(Table, table=True):
+    """A paper beside a claim: how they were matched, and, as a cache of the ledger, what a person made of it."""
+
+    __table_args__ = (
+        CheckConstraint("state IN ('new', 'attached', 'dismissed', 'snoozed')", name="state"),
+        Index(None, "claim_id", "state"),
+    )
+
+    claim_id: str = Field(foreign_key="entity.id", primary_key=True)
+    arxiv: str = Field(foreign_key="arxiv_paper.arxiv", primary_key=True, index=True)
+    score: float = 0.0
+    match: Any = _json(nullable=True)  # the score's parts, the span, the stance, as data that kb never reads
+    matcher: str = ""  # digest of what made them: another one makes them anew
+    state: str = "new"
+    until: datetime | None = _time(nullable=True)  # of a snoozed one
+    scored_at: datetime | None = _time(nullable=True)
+
+
 # --- what happened ---------------------------------------------------------------------------------------------------
 
 

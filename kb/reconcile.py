@@ -24,6 +24,7 @@ from kb.models import (
     Paper,
     Passage,
     SlugRedirect,
+    Suggestion,
 )
 from kb.passages import passages_of
 from kb.sources.page import Page
@@ -221,6 +222,7 @@ class _Reconciler:
                 redirect.entity_id = heir or redirect.entity_id
                 if heir is None:
                     self.session.delete(self.redirects.pop(redirect.slug))
+            self.session.exec(delete(Suggestion).where(col(Suggestion.claim_id) == entity_id))
             self.session.delete(self.details.pop(entity_id))
             self.session.flush()
             self.session.delete(entity)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from slugify import slugify
 
-NEAR = 2000  # characters; no sentence that a person wrote goes on for longer
+NEAR = 1000  # characters; no sentence that a person wrote goes on for twice as long
 _SPACE = re.compile(r"\s+")
 _NOT_WORD = re.compile(r"[^\w\s:]|_")
 # A sentence's end and a new one's capital, a blank line, or the beginning of a list entry, heading or quotation.
@@ -53,13 +53,15 @@ def sentence_spans(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where the sentence that holds TEXT[START:END] begins and ends; of one that has no end, what is near."""
+    """Where the sentence that holds TEXT[START:END] begins and ends; of one that has no end, what is near, in steps, so
+    that neighbours share it.
+    """
     spans = sentence_spans(text)
     first = bisect_right(spans, start, key=lambda span: span[1])  # the first that ends behind START
     last = bisect_left(spans, end, key=lambda span: span[0])  # the first that begins at END or later
     if first >= last:
         return start, end
-    return max(spans[first][0], start - NEAR), min(spans[last - 1][1], end + NEAR)
+    return max(spans[first][0], (start // NEAR - 1) * NEAR), min(spans[last - 1][1], (end // NEAR + 2) * NEAR)
 
 
 def sentences(text: str) -> list[str]:

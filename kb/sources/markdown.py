@@ -4,6 +4,7 @@ docs/library-format.md.
 
 import difflib
 import re
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -179,8 +180,9 @@ def _wikilinks(body: str, builder: PageBuilder) -> None:
         )
 
 
+@lru_cache(maxsize=8)
 def without_brackets(text: str) -> str:
-    """TEXT with each wikilink as the words that a reader sees."""
+    """TEXT with each wikilink as the words that a reader sees; a sentence with many links is asked for with each."""
     return _WIKILINK.sub(lambda found: found[2] or found[1], text)
 
 
