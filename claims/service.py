@@ -1,8 +1,10 @@
 """A worker as the library knows it: enlisted, heard of while it lives, and given up when it is dead."""
 
+import bisect
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -18,6 +20,7 @@ from kb.store import Store
 from verifiers.measurement import Progress
 
 SILENCE = timedelta(seconds=60)  # after which a worker on another machine counts as dead
+SETTLING = 0.3  # seconds within which tasks that were asked for together have all come
 VERSION = "1"  # of what workers and askers say to each other in tables
 
 
@@ -29,7 +32,9 @@ class Service:
         self.slots = slots
         self.pid, self.pid_started, self.host = me.pid, me.create_time(), socket.gethostname()
         self.name = f"{self.host}-{self.pid}-{int(self.pid_started * 100)}"
-        self._free = threading.Semaphore(slots)
+        self._free = slots
+        self._line: list[tuple[datetime, int]] = []  # whoever waits for a slot, in the order of their turns
+        self._moved = threading.Condition()
         self._stopping = threading.Event()
         self._in_hand: set[str] = set()
         self._hand = threading.Lock()
@@ -69,21 +74,32 @@ class Service:
         return task_id in self._in_hand
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """One of the runs that may go on at once.
+    def slot(self, turn: datetime) -> Iterator[None]:
+        """One of the runs that may go on at once: of those that wait, the one whose TURN is first has it.
 
         Raises:
             Stopping: when the end comes before one is free.
         """
-        while not self._free.acquire(timeout=0.2):
-            if self.is_stopping():
-                raise Stopping
+        mine, settled = (turn, threading.get_ident()), time.monotonic() + SETTLING
+        with self._moved:
+            bisect.insort(self._line, mine)
+            try:
+                while not (self._free and self._line[0] == mine and time.monotonic() >= settled):
+                    if self.is_stopping():
+                        raise Stopping
+                    self._moved.wait(0.1)
+                if self.is_stopping():
+                    raise Stopping
+                self._free -= 1
+            finally:
+                self._line.remove(mine)
+                self._moved.notify_all()
         try:
-            if self.is_stopping():
-                raise Stopping
             yield
         finally:
-            self._free.release()
+            with self._moved:
+                self._free += 1
+                self._moved.notify_all()
 
 
 def enlist(store: Store, service: Service, now: datetime) -> None:

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from pydantic import AwareDatetime
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from claims import ledger, runs, service, worker
 from claims.errors import NoContract, NoTask
@@ -53,7 +53,7 @@ class Host(Protocol):
 
     def is_stopping(self) -> bool: ...
 
-    def slot(self) -> AbstractContextManager[object]: ...
+    def slot(self, turn: datetime) -> AbstractContextManager[object]: ...
 
     def begun(self, job: Job, run: Begun) -> None: ...
 
@@ -78,13 +78,22 @@ def _ask(session: Session, job: Job, cause: str, who: str, now: datetime, enqueu
     ).first()
     if queued is not None:
         return queued.id
+    asked_at = _next(session.exec(select(func.max(Task.asked_at))).one(), now)
     task = Task(
-        job=job.model_dump(mode="json"), claims=list(job.claims), key=key, cause=cause, asked_by=who, asked_at=now
+        job=job.model_dump(mode="json"), claims=list(job.claims), key=key, cause=cause, asked_by=who, asked_at=asked_at
     )
     session.add(task)
     session.flush()
     enqueue(session, task.id)
     return task.id
+
+
+def _next(newest: datetime | None, now: datetime) -> datetime:
+    """When a task was asked for: at NOW, and behind the one before it, so that what is asked for together keeps its
+    order.
+    """
+    tick = timedelta(microseconds=1)
+    return newest + tick if newest and now <= newest < now + timedelta(seconds=1) else now
 
 
 def asked(store: Store, task_id: str) -> Asked:
@@ -243,8 +252,9 @@ def carry_out(store: Store, task_id: str, means: Means, host: Host) -> None:
     """Make what a task asks for: up to three attempts where what ended one may pass, and never one more for a verdict
     that somebody does not like.
     """
+    turn = insist(lambda: _asked_at(store, task_id, means.clock()), host)
     with ExitStack() as slot:
-        slot.enter_context(host.slot())
+        slot.enter_context(host.slot(turn))
         job = insist(lambda: _take(store, task_id, host, means.clock()), host)
         if job is None:
             return
@@ -254,8 +264,13 @@ def carry_out(store: Store, task_id: str, means: Means, host: Host) -> None:
             if ended is None or ended.cause != "lost" or host.is_stopping():
                 break
             slot.close()  # and again into the row: the attempt may have let it go
-            slot.enter_context(host.slot())
+            slot.enter_context(host.slot(turn))
         insist(lambda: _finish(store, task_id, ended, host, means.clock()), host)
+
+
+def _asked_at(store: Store, task_id: str, now: datetime) -> datetime:
+    with store.reading() as session:
+        return session.exec(select(Task.asked_at).where(Task.id == task_id)).first() or now
 
 
 def _take(store: Store, task_id: str, host: Host, now: datetime) -> Job | None:

@@ -128,7 +128,7 @@ class Here:
         """Nobody stops it but whoever waits for it."""
         return False
 
-    def slot(self) -> AbstractContextManager[object]:
+    def slot(self, _turn: datetime) -> AbstractContextManager[object]:
         """There is no other run."""
         return nullcontext()
 

@@ -1,11 +1,17 @@
-"""Runs the command as its users do: in a process of its own."""
+"""Runs the command as its users do, in a process of its own; or here, where only what it says is in question."""
 
+import contextlib
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from stillholds import cli
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "library"
@@ -22,7 +28,23 @@ def stillholds(
 
 
 def answer(*arguments: str | Path, store: Path | None = None) -> Any:
-    """What the command says as JSON; it must have worked."""
-    done = stillholds(*arguments, "--json", store=store)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """What the command says as JSON; it must have worked. It runs in this process, which has all loaded: not for what
+    starts a worker, which would outlive it.
+    """
+    said, noted = io.StringIO(), io.StringIO()
+    ended = 0
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with (
+            mock.patch.dict(os.environ, {"STILLHOLDS_STORE": str(store)} if store else {}),
+            mock.patch.object(sys, "argv", ["stillholds", *map(str, arguments), "--json"]),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(noted),
+        ):
+            cli.main()
+    except SystemExit as error:
+        ended = int(error.code or 0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended == 0, noted.getvalue()
+    return json.loads(said.getvalue())

@@ -13,7 +13,7 @@ import pytest
 
 from claims import library, verification
 from stillholds.cli import ExitCode
-from tests.claims_support import NOW
+from tests.claims_support import NOW, claim_page
 from tests.cli_support import EXAMPLES, answer, stillholds
 
 FULL = {"notes", "lines", "papers", "claims", "links", "runs", "verdicts"}
@@ -185,7 +185,7 @@ def test_files_in_the_users_folder_are_never_imported(store: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_measure_gives_the_promised_shape_and_the_same_bits_again(tmp_path: Path) -> None:
-    arguments = ["measure", "entropy_gap", "--subject", "lab:story", "--seed", "7", "--profile", "smoke", "--json"]
+    arguments = ["measure", "collapse_fit", "--subject", "lab:bandit", "--seed", "7", "--profile", "smoke", "--json"]
     first = stillholds(*arguments, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "one"))
     second = stillholds(*arguments, "--processes", "1", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "two"))
     assert first.returncode == second.returncode == 0, first.stderr
@@ -213,18 +213,33 @@ def test_four_runs_serve_the_example_library(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_claims_that_share_a_measurement_are_verified_by_one_run(tmp_path: Path) -> None:
     path = tmp_path / "library.db"
-    named = ("lower-on-own-text", "three-to-four-times", "deeper-is-larger")
-    stillholds("import", *(EXAMPLES / "claims" / f"{name}.md" for name in named), store=path)
+    asked = {
+        "verifier": "collapse_fit",
+        "endpoint": "fit",
+        "parameters": {"details": 0},
+        "subjects": ["lab:bandit"],
+        "unit": {"per_run": 8, "first_look": 8},
+        "regime": {"stage": "trained", "size": "1 .. 1e6", "domain": "bandits"},
+        "does_not_say": "anything about networks",
+    }
+    regions = {
+        "loose": {"regions": {"holds": ">= 0.5", "refuted": "< 0.5"}, "design_effect": 0.9},
+        "close": {"regions": {"holds": ">= 0.9", "weakened": "0.6 .. 0.9", "refuted": "< 0.6"}, "design_effect": 0.97},
+        "never": {"regions": {"holds": "<= 0", "refuted": "> 0"}, "design_effect": -0.5},
+    }
+    named = set(regions)
+    pages = [claim_page(tmp_path, name, asked | said) for name, said in regions.items()]
+    assert stillholds("import", *pages, store=path).returncode == ExitCode.OK
     said = stillholds("verify", "--all", "--profile", "smoke", "--fail-on", "inconclusive", "--json", store=path)
     assert said.returncode == ExitCode.GATE, said.stderr
     outcomes = json.loads(said.stdout)
-    assert {outcome["claim"] for outcome in outcomes} == set(named)
+    assert {outcome["claim"] for outcome in outcomes} == named
     assert len({outcome["run"] for outcome in outcomes}) == 1
     assert "CPU-minutes" in said.stderr
     counts = answer("stats", store=path)
     assert (counts["runs"], counts["verdicts"]) == (1, 3)
     assert answer("audit", store=path)["problems"] == []
-    one = answer("verify", "lower-on-own-text", "--profile", "smoke", store=path)
+    one = json.loads(stillholds("verify", "close", "--profile", "smoke", "--json", store=path).stdout)
     assert one.keys() >= OUTCOME  # one claim that was named: its outcome itself, no list
     assert one["number"] == 2
     assert one["provenance"]["seed"] != outcomes[0]["provenance"]["seed"]  # fresh units every time

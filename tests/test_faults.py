@@ -1,6 +1,7 @@
 """What workers do to each other, and what is done to them: a task is made by one, and nothing is made for nobody."""
 
 import socket
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -209,3 +210,46 @@ def test_a_run_in_a_copy_is_nobodys(tmp_path: Path) -> None:
         run = session.exec(select(Run)).one()
         run.host, run.pid = "a machine elsewhere", 0
     assert runs.bury(store, NOW + timedelta(days=1)) == 1
+
+
+def test_the_next_run_begins_when_fewer_units_are_left_than_processes(tmp_path: Path) -> None:
+    store = a_queue_library(tmp_path, [6.0, 0.0])  # the first one's last unit takes three quarters of a second
+    slow, quick = ask(store)
+    seen: list[list[str]] = []
+
+    def look() -> None:
+        with store.reading() as session:
+            seen.append(sorted(session.exec(select(Run.state))))
+
+    here = Serving("here", look)
+    means = Means(clock=lambda: NOW, processes=2, cache="")
+    both = [threading.Thread(target=tasks.carry_out, args=(store, one, means, here)) for one in (slow, quick)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert seen == [["running"], ["running", "running"]]
+    assert states(store, [slow, quick]) == ["done", "done"]
+
+
+class Noting(Service):
+    """A worker that remembers in which order runs began."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.order: list[str] = []
+
+    def begun(self, job: Job, run: Begun) -> None:
+        self.order += job.claims
+
+
+def test_what_was_asked_for_first_has_the_slot_first(tmp_path: Path) -> None:
+    store = a_queue_library(tmp_path, [0.0, 0.0, 0.0])
+    asked = ask(store)
+    here = Noting()
+    threads = [threading.Thread(target=tasks.carry_out, args=(store, one, MEANS, here)) for one in reversed(asked)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert here.order == [claim for one in asked for claim in tasks.asked(store, one).job.claims]

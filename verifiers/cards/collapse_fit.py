@@ -63,7 +63,7 @@ def _off(name: str, who: str) -> EndpointSpec:
 
 COLLAPSE_FIT = Verifier(
     name="collapse_fit",
-    version="0.1",
+    version="0.2",
     entry="verifiers.collapse_fit:measure",
     question="Does reward follow −a·exp(H) + b in policy entropy H, beyond what any two series with a trend have in common?",
     measures=(
@@ -162,7 +162,7 @@ COLLAPSE_FIT = Verifier(
     schemes=("runlog",),
     profiles={
         "smoke": ProfileSpec(2, 30, "only that the pipeline works"),
-        "standard": ProfileSpec(8, 330, "what the contract asks"),
+        "standard": ProfileSpec(8, 300, "what the contract asks"),
         "thorough": ProfileSpec(16, 660, "the same with twice the runs"),
     },
     default_contract={
