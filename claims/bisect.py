@@ -485,7 +485,8 @@ def _narrowed(at: Scene, tries: _Tries) -> tuple[Code, Code, Commit | None]:
 
 def _side_of(code: Code, older: Code, newer: Code) -> Result | None:
     """What a version gives that is known already."""
-    return {older.digest: "holds", newer.digest: "flips"}.get(code.digest)  # type: ignore[return-value]
+    known: dict[str, Result] = {older.digest: "holds", newer.digest: "flips"}
+    return known.get(code.digest)
 
 
 def _on_commit(tries: _Tries, commit: Commit) -> Result:

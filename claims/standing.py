@@ -378,7 +378,7 @@ def _decide(
 ) -> tuple[StandingWord, Tag | None, str]:
     words = {(reading.word, reading.tag) for reading in entering}
     if len(entering) == len(contract.subjects) and len(words) == 1 and entering[0].word in DECIDED:
-        return entering[0].word, entering[0].tag, entering[0].reason  # type: ignore[return-value]
+        return entering[0].word, entering[0].tag, entering[0].reason  # type: ignore[return-value]  # one of DECIDED
     if entering:
         return "OPEN", None, entering[0].reason
     if so_far:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from kb.models import Table
 from stillholds.methods import Section, sections
@@ -68,14 +69,14 @@ def schema() -> str:
     return "\n".join(parts)
 
 
-def _about(column: object) -> str:
-    keys = ", ".join(f"→ {key.column.table.name}" for key in column.foreign_keys)  # type: ignore[attr-defined]
+def _about(column: Any) -> str:
+    keys = ", ".join(f"→ {key.column.table.name}" for key in column.foreign_keys)
     said = [
         "key" if column.primary_key else "",
         keys,
         "may be empty" if column.nullable else "",
         "unique" if column.unique else "",
-    ]  # type: ignore[attr-defined]
+    ]
     return ", ".join(filter(None, said))
 
 

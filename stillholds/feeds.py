@@ -61,7 +61,7 @@ def made(session: Session, name: str, now: datetime, address: str) -> bytes:
 
 def atom(of: Of, flips: Sequence[ClaimFlip], leaning: Mapping[str, Sequence[Leaning]]) -> bytes:
     """An entry for every flip, the newest first."""
-    from feedgen.feed import FeedGenerator  # type: ignore[import-untyped]
+    from feedgen.feed import FeedGenerator  # type: ignore[import-untyped]  # it has none
 
     feed = FeedGenerator()
     feed.id(of.tag)

@@ -132,7 +132,7 @@ def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     with closing(sqlite3.connect(path)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
-            table: sorted(connection.execute(f'SELECT * FROM "{table}"'), key=repr)  # noqa: S608
+            table: sorted(connection.execute(f'SELECT * FROM "{table}"'), key=repr)
             for table in tables
         }
 

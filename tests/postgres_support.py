@@ -186,7 +186,7 @@ def server() -> Iterator[Server]:
 
 def _fast_disk() -> str | None:
     """Memory, where there is enough: making and dropping databases is all disk, and ten times as fast there."""
-    memory = "/dev/shm"  # noqa: S108
+    memory = "/dev/shm"
     roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1_000_000_000
     return memory if roomy else None
 

@@ -268,7 +268,7 @@ def test_the_seed_is_blamed_where_the_good_run_comes_out_again_and_nothing_else_
 
 @pytest.mark.parametrize("seed", range(5))
 def test_welchs_p_is_that_of_scipy(seed: int) -> None:
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     first, second = ([draw.gauss(0, spread) for _ in range(count)] for spread, count in ((1, 8), (3, 5 + seed)))
     assert welch(first, second) == pytest.approx(ttest_ind(first, second, equal_var=False).pvalue, rel=1e-9)
 
@@ -284,7 +284,7 @@ def test_the_chance_that_runs_of_one_truth_disagree_is_that_of_a_simulation_of_w
     store = noisy(tmp_path, *[around(0.25 + step, 0.12, 12) for step in (0.08, -0.08)])
     with store.reading() as session:
         two = pair(session, Asked("the-gap", good="1", bad="2"))
-    draw, said, flips = random.Random(7), contract(), 0  # noqa: S311
+    draw, said, flips = random.Random(7), contract(), 0
     for _ in range(500):
         words = [_word(said, [draw.gauss(0.25, 0.12) for _ in range(12)]) for _ in range(2)]
         flips += "HOLDS" in words and len(set(words)) > 1

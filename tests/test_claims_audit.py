@@ -64,11 +64,11 @@ def problems(store: Store) -> list[str]:
 
 
 def put(store: Store, table: str, column: str, rowid: int, value: Any) -> None:
-    sql(store, f"UPDATE {table} SET {column} = ? WHERE rowid = ?", value, rowid)  # noqa: S608 - our own names
+    sql(store, f"UPDATE {table} SET {column} = ? WHERE rowid = ?", value, rowid)
 
 
 def values(store: Store, table: str, column: str) -> list[tuple[int, Any]]:
-    return sql(store, f"SELECT rowid, {column} FROM {table} ORDER BY rowid")  # noqa: S608 - our own names
+    return sql(store, f"SELECT rowid, {column} FROM {table} ORDER BY rowid")
 
 
 # --- health ----------------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_a_byte_that_is_no_text_is_found(table: str, column: str, store: Store) 
     rowid, value = values(store, table, column)[-1]
     if isinstance(value, str):
         raw = value.encode()
-        sql(store, f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE rowid = ?", raw[:-1] + b"\xff", rowid)  # noqa: S608
+        sql(store, f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE rowid = ?", raw[:-1] + b"\xff", rowid)
         assert problems(store)
 
 
@@ -154,7 +154,7 @@ BODIES += [(table, "") for table in ("checkpoint", "measurement", "claim_state")
 @pytest.mark.parametrize(("table", "kind"), BODIES)
 def test_a_changed_byte_anywhere_in_a_body_is_found(table: str, kind: str, store: Store) -> None:
     where = f"WHERE kind = '{kind}'" if kind else ""
-    rowid, body = sql(store, f"SELECT rowid, body FROM {table} {where} ORDER BY rowid DESC")[0]  # noqa: S608
+    rowid, body = sql(store, f"SELECT rowid, body FROM {table} {where} ORDER BY rowid DESC")[0]
     for place in range(0, len(body), max(1, len(body) // 25)):
         changed = body[:place] + chr(ord(body[place]) ^ 1) + body[place + 1 :]
         put(store, table, "body", rowid, changed)
@@ -208,7 +208,7 @@ def test_a_removed_chain_is_found(store: Store) -> None:
 
 @pytest.mark.parametrize("which", ["min(seq)", "max(seq)", "min(seq) + 3"])
 def test_a_removed_checkpoint_is_found(which: str, store: Store) -> None:
-    sql(store, f"DELETE FROM checkpoint WHERE seq = (SELECT {which} FROM checkpoint)")  # noqa: S608
+    sql(store, f"DELETE FROM checkpoint WHERE seq = (SELECT {which} FROM checkpoint)")
     assert problems(store)
 
 

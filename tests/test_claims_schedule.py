@@ -429,7 +429,7 @@ Claims = list[tuple[int, float, int, str]]
 
 def a_year(library: Claims, said: Settings, days: int = 365) -> dict[str, list[float]]:
     """Days between tests, in shelf lives, with one look a day; what waits at the end counts as tested then."""
-    drawn = random.Random(7)  # noqa: S311
+    drawn = random.Random(7)
     known = {
         str(number): candidate(str(number), None, cost, leaning=leaning, shelf_life_days=life, since=NOW)
         for number, (life, cost, leaning, _) in enumerate(library)

@@ -48,7 +48,7 @@ def test_six_faults_lose_nothing_make_nothing_twice_and_make_nothing_up() -> Non
 @pytest.fixture
 def scratch(tmp_path: Path) -> Scratch:
     """A library on which a task was made as it should be."""
-    made = Scratch(tmp_path / "fault", random.Random(1), Servers())  # noqa: S311
+    made = Scratch(tmp_path / "fault", random.Random(1), Servers())
     made.library(1, longest=0.0)
     made.asked = ["01"]
     with made.store.writing() as session:

@@ -115,7 +115,7 @@ def _folder() -> Iterator[Path]:
 
 def _fault(number: int, seed: int, order: list[Any], made: Callable[[int, random.Random], Scratch], of: int) -> Found:
     """One fault, what was found after it, and a line on it."""
-    chance = random.Random(f"{seed}:{number}")  # noqa: S311 - a torture, not a secret
+    chance = random.Random(f"{seed}:{number}")  # noqa: S311 - a seed says what is broken - a torture, not a secret
     fault = order[(number - 1) % len(order)]
     began = time.monotonic()
     scratch = made(number, chance)
@@ -145,7 +145,7 @@ def _again(seed: int, number: int, fault: Any) -> str:
 def _order(seed: int, kinds: list[str] | None) -> list[Any]:
     """Every kind of fault once before any comes twice, in an order that the seed gives."""
     order = [fault for fault in FAULTS if kinds is None or fault.__name__ in kinds]
-    random.Random(seed).shuffle(order)  # noqa: S311
+    random.Random(seed).shuffle(order)  # noqa: S311 - a seed says what is broken
     return order
 
 

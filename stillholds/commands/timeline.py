@@ -232,6 +232,7 @@ def due_now(
 
 
 def _who(said: str | None) -> str:
+    """Whose word it is: what goes into the ledger needs a name, where a queue makes do without."""
     import getpass
 
     if said is not None:
