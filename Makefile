@@ -44,6 +44,7 @@ lint: env  ## format, lint, types, import contracts
 
 bench: env  ## speed, side by side with what a user would pick instead
 	$(BIN)/python -P benchmarks/search.py
+	$(BIN)/python -P benchmarks/triage.py
 	$(BIN)/python -P benchmarks/verdict.py
 	$(BIN)/python -P benchmarks/noise_floor.py
 	$(BIN)/python -P benchmarks/lab.py

@@ -14,9 +14,10 @@ from claims import ledger
 from claims.certified import covers
 from claims.contract import Contract
 from claims.history import fold, state_of
-from claims.ledger import START, ContractSet, Entry, RunStarted, VerdictGiven, digest_of_contract
+from claims.inbox import inbox_of, shown
+from claims.ledger import START, ContractSet, Entry, PaperAttached, RunStarted, VerdictGiven, digest_of_contract
 from claims.runs import Attempt, given
-from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, MeasurementRecord
+from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, Link, MeasurementRecord, Paper, Suggestion
 from kb.store import Store
 from kb.stored import Row, stored
 from verifiers.measurement import Measurement, Value
@@ -59,6 +60,13 @@ class _Named(NamedTuple):
     documentary: str
 
 
+class _Papers(NamedTuple):
+    """What is shown of papers beside claims, by claim."""
+
+    rows: dict[str, list[Suggestion]]
+    links: dict[str, list[tuple[str, ...]]]  # arXiv id, label and sentence of those that are drawn
+
+
 def audit(store: Store) -> Audit:
     """Recompute the whole ledger of a library."""
     with store.reading() as session:
@@ -66,7 +74,9 @@ def audit(store: Store) -> Audit:
         seals, more = _rows(session, Checkpoint, "seq")
         records, still_more = _rows(session, MeasurementRecord, "digest")
         states, and_more = _rows(session, ClaimState, "claim_id")
-        problems += more + still_more + and_more + list(_measurement_problems(records))
+        suggested, and_still_more = _rows(session, Suggestion, "claim_id")
+        problems += more + still_more + and_more + and_still_more + list(_measurement_problems(records))
+        papers = _papers(session, suggested)
         claims = {
             key: _Named(slug, documentary)
             for key, slug, documentary in session.exec(
@@ -74,20 +84,23 @@ def audit(store: Store) -> Audit:
             )
         }
     kept = _Kept(dict(_read(records, Measurement)), dict(_read(records, Certificate)))
-    shown = {state.claim_id: state for state in states}
+    states_shown = {state.claim_id: state for state in states}
     chains: dict[str, list[LedgerEntry]] = defaultdict(list)
     for row in rows:
         chains[row.claim_id].append(row)
-    for claim_id in sorted(chains.keys() | shown.keys()):
+    for claim_id in sorted(chains.keys() | states_shown.keys()):
         claim = claims.get(claim_id)
         if claim is None:
             problems.append(Problem(where=f"claim {claim_id}", what="it is gone, and its record is left"))
             continue
         entries, broken = _chain(claim.slug, chains.get(claim_id, []))
         problems += broken or list(_verdict_problems(claim.slug, entries, kept))
-        if not broken and not _agrees(shown.get(claim_id), claim_id, claim.documentary, entries):
+        if not broken and not _agrees(states_shown.get(claim_id), claim_id, claim.documentary, entries):
             what = "the standing that is shown is not the one its entries give"
             problems.append(Problem(where=f"claim {claim.slug}", what=what))
+        problems += [] if broken else _paper_problems(claim.slug, entries, papers, claim_id)
+    for claim_id in sorted((papers.rows.keys() | papers.links.keys()) - chains.keys() - states_shown.keys()):
+        problems += _paper_problems(claims[claim_id].slug if claim_id in claims else claim_id, [], papers, claim_id)
     problems += _seal_problems(seals, chains)
     return Audit(
         claims=len(chains),
@@ -209,6 +222,34 @@ def _agrees(shown: ClaimState | None, claim_id: str, documentary: str, entries: 
     except ValidationError:
         return False  # a contract that cannot be read gives no standing
     return shown is not None and shown.model_dump(exclude={"claim_id"}) == wanted
+
+
+# --- papers beside claims --------------------------------------------------------------------------------------------
+
+
+def _papers(session: Session, suggested: Iterable[Suggestion]) -> _Papers:
+    rows: dict[str, list[Suggestion]] = defaultdict(list)
+    for row in suggested:
+        rows[row.claim_id].append(row)
+    links: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    drawn = select(Link.target_id, Paper.arxiv, Link.label, Link.sentence).join(Paper, col(Paper.id) == Link.source_id)
+    for claim_id, *link in session.exec(drawn.where(Link.type == "attached")):
+        links[claim_id].append(tuple(map(str, link)))
+    return _Papers(rows, links)
+
+
+def _paper_problems(name: str, entries: Sequence[Entry], papers: _Papers, claim_id: str) -> Iterator[Problem]:
+    """Recompute what the inbox shows, and which papers are drawn as attached."""
+    stands, rows = inbox_of(entries), papers.rows.get(claim_id, [])
+    shows = {row.arxiv: (row.state, row.until) == shown(stands.get(row.arxiv), row.match) for row in rows}
+    for arxiv in sorted(stands.keys() | shows.keys()):
+        if not shows.get(arxiv, False):
+            what = f"what its inbox shows of arXiv:{arxiv} is not what its entries give"
+            yield Problem(where=f"claim {name}", what=what)
+    told = [beside.paper.event for beside in stands.values() if beside.paper]
+    wanted = [(one.arxiv, one.relation, one.span) for one in told if isinstance(one, PaperAttached)]
+    if sorted(wanted) != sorted(papers.links.get(claim_id, [])):
+        yield Problem(where=f"claim {name}", what="the papers that are shown as attached are not those of its entries")
 
 
 # --- seals -----------------------------------------------------------------------------------------------------------

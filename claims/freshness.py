@@ -62,7 +62,8 @@ def freshness(over: datetime | None, shelf_life_days: int, now: datetime, waitin
         said = f"retired by {gone.who}: {gone.reason}. What would wake it: {gone.wakes_on}"
         return Freshness(word="RETIRED", reason=said, turn=gone.at)
     if over is None:
-        return Freshness(word="DUE", reason="it was never tested under its present contract", turn=None)
+        never = ["it was never tested under its present contract", *(one.said for one in waiting.because)]
+        return Freshness(word="DUE", reason="; ".join(never), turn=None)
     life = timedelta(days=shelf_life_days)
     if now < over - life - SKEW:
         said = f"its newest run is dated {over - life:%Y-%m-%d %H:%M} UTC, which has not come yet: set this machine's clock right"

@@ -17,6 +17,7 @@ from claims.ledger import (
     Decided,
     Entry,
     MadeDue,
+    PaperUndone,
     Replayed,
     Retired,
     RunFailed,
@@ -135,6 +136,7 @@ class _Record:
         self.decision: Decision | None = None
         self.retired: Retirement | None = None
         self.because: dict[int, Because] = {}  # by the entry that said it
+        self.follows: dict[int, int] = {}  # the entry that says that it is due, by the one that it follows from
 
     def take(self, entry: Entry) -> None:
         """One more entry."""
@@ -191,7 +193,7 @@ class _Record:
         if was is not None:
             self.fold.replayed(Replay(subject=event.subject, was=was, now=now, agrees=event.agrees))
 
-    def _said(self, entry: Entry, event: Decided | Retired | Woken | MadeDue | Any) -> None:
+    def _said(self, entry: Entry, event: ledger.Event) -> None:
         """What people and papers say; the newest counts."""
         match event:
             case Decided():
@@ -204,7 +206,11 @@ class _Record:
                     cause="woken", said=f"woken by {event.who}: {event.reason}", at=entry.at
                 )
             case MadeDue():
-                self.because[entry.seq] = Because(cause=event.cause, said=_because(event), at=entry.at)
+                self.because[entry.seq] = Because(cause=event.cause, said=why_due(event), at=entry.at)
+                if event.of is not None:
+                    self.follows[event.of] = entry.seq
+            case PaperUndone():
+                self.because.pop(self.follows.get(event.seq, 0), None)
 
     def _compare(self, entry: Entry) -> None:
         """Write down which words of the standing are others now."""
@@ -272,7 +278,8 @@ def _newest_look(stands: Standing, subject: str | None) -> Look | None:
     return readings[0].looks[-1] if readings else None
 
 
-def _because(event: MadeDue) -> str:
+def why_due(event: MadeDue) -> str:
+    """What happened after which a claim should be tested again."""
     source = f" ({event.source})" if event.source else ""
     said = {"asked": "asked for", "new version": "a source has a new version", "withdrawn": "a source was withdrawn"}
     said |= {"contradicted": "a paper contradicts it", "superseded": "a paper supersedes its source"}

@@ -34,6 +34,7 @@ class Settings(Value):
     budget_cpu_minutes: Annotated[FiniteFloat, Field(ge=0)] = 60.0  # a day
     quiet: tuple[str, ...] = ()  # "22:00-07:00": nothing is started then; what is under way goes on to its end
     profile: ScheduledProfile = "standard"
+    pulls: Literal["off", "daily"] = "off"  # of arXiv; a switch of its own
 
     @field_validator("cron")
     @classmethod

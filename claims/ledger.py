@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import rfc8785
-from pydantic import Field, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter
 from sqlmodel import Session, col, func, select
 
 from claims.contract import Contract
@@ -23,6 +23,8 @@ from verifiers.registry import Certificate
 
 DecidedWord = Literal["HOLDS", "WEAKENED", "REFUTED"]
 DueCause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded"]
+News = Literal["new version", "withdrawn", "returned"]  # of a paper that a claim rests on
+Relation = Literal["supports", "contradicts", "qualifies", "extends", "supersedes"]  # of a paper to a claim
 START = "0" * 64  # what the first entry of a chain has before it
 
 
@@ -146,10 +148,69 @@ class MadeDue(Value):
     who: str
     reason: str
     source: str = ""  # the paper, where one is the cause
+    of: int | None = None  # seq of the entry that it follows from; once that is taken back, this says nothing
 
 
+class PaperAttached(Value):
+    """A person says what a paper is to a claim, or takes note of what became of one that the claim rests on."""
+
+    kind: Literal["attached"] = "attached"
+    arxiv: str
+    version: int
+    title: str
+    relation: Relation | News
+    who: str
+    reason: str = ""
+    span: str = ""  # of the abstract that shows it
+
+
+class PaperDismissed(Value):
+    """A person says that a paper, or news of one, is nothing to a claim, and why."""
+
+    kind: Literal["dismissed"] = "dismissed"
+    arxiv: str
+    version: int
+    title: str
+    who: str
+    reason: str
+    news: News | None = None
+
+
+class PaperSnoozed(Value):
+    """A person will look at a paper, or news of one, later."""
+
+    kind: Literal["snoozed"] = "snoozed"
+    arxiv: str
+    version: int
+    title: str
+    until: AwareDatetime
+    who: str
+    news: News | None = None
+
+
+class PaperUndone(Value):
+    """What a person made of a paper is taken back."""
+
+    kind: Literal["undone"] = "undone"
+    seq: int  # of the entry that said it
+    who: str
+
+
+PaperAct = PaperAttached | PaperDismissed | PaperSnoozed
 Event = Annotated[
-    ContractSet | RunStarted | VerdictGiven | RunFailed | Replayed | Decided | Retired | Woken | MadeDue,
+    ContractSet
+    | RunStarted
+    | VerdictGiven
+    | RunFailed
+    | Replayed
+    | Decided
+    | Retired
+    | Woken
+    | MadeDue
+    | PaperAttached
+    | PaperDismissed
+    | PaperSnoozed
+    | PaperUndone,
     Field(discriminator="kind"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -14,9 +14,11 @@ from claims.errors import CannotSay
 from claims.freshness import Retirement
 from claims.history import Decision, Flip, History, fold, until
 from claims.impact import Leaning, Leans
+from claims.inbox import PAPER_KINDS, Act
+from claims.ledger import PaperAttached, PaperUndone
 from claims.overview import Row, row_of
 from claims.standing import Standing, headline
-from kb.models import Checkpoint, Claim, ClaimState, Entity
+from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry
 from kb.read import Card, card
 from verifiers.measurement import Value
 
@@ -26,6 +28,14 @@ class ClaimFlip(Value):
 
     claim: Card
     flip: Flip
+
+
+class ClaimAct(Value):
+    """What a person made of a paper beside a claim, and whose it is; `undone_at` is when that was taken back."""
+
+    claim: Card
+    act: Act
+    undone_at: AwareDatetime | None = None
 
 
 class Stood(Value):
@@ -112,6 +122,29 @@ def flips(session: Session, since: datetime | None = None, until: datetime | Non
         if (since is None or flip.at > since) and (until is None or flip.at <= until)
     ]
     return sorted(found, key=lambda one: (one.flip.at, one.claim.slug, one.flip.seq), reverse=True)
+
+
+def attachments(session: Session, since: datetime | None = None, until: datetime | None = None) -> list[ClaimAct]:
+    """The papers that were attached to claims after SINCE and until UNTIL, newest first, with those taken back since."""
+    cards = {claim.id: card(claim) for claim in _claims(session)}
+    found: dict[tuple[str, int], ClaimAct] = {}
+    query = select(LedgerEntry).where(col(LedgerEntry.kind).in_(PAPER_KINDS)).order_by(col(LedgerEntry.seq))
+    for row in session.exec(query):
+        entry = ledger.entry_of(row)
+        match entry.event:
+            case PaperAttached() as event:
+                act = Act(seq=entry.seq, at=entry.at, event=event)
+                found[row.claim_id, entry.seq] = ClaimAct(claim=cards[row.claim_id], act=act)
+            case PaperUndone(seq=seq) if (row.claim_id, seq) in found:
+                found[row.claim_id, seq] = found[row.claim_id, seq].model_copy(update={"undone_at": entry.at})
+            case _:
+                pass
+    told = [
+        one
+        for one in found.values()
+        if (since is None or one.act.at > since) and (until is None or one.act.at <= until)
+    ]
+    return sorted(told, key=lambda one: (one.act.at, one.claim.slug, one.act.seq), reverse=True)
 
 
 def rows(session: Session, as_of: datetime) -> list[Row]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
-from claims import ledger, runs, schedule, tasks, today
+from claims import ledger, queries, rota, runs, schedule, tasks, today
 from claims.contract import Contract, Part
 from claims.freshness import Waiting
 from claims.hours import ScheduledProfile, Settings, settings_from
@@ -72,6 +72,7 @@ class Timetable(NamedTuple):
     plan: Plan
     looked_at: datetime | None
     next_look: datetime | None
+    next_pull: datetime | None  # of what is new at arXiv
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -85,6 +86,7 @@ class Timetable(NamedTuple):
             ("Looks", f"{', '.join([said.cron, *looks])} ({said.timezone})"),
             ("Budget", f"{said.budget_cpu_minutes:g} CPU-minutes a day, {used:.3g} of them used today"),
             ("Quiet", ", ".join(said.quiet) or "never"),
+            ("Pulls", f"{said.pulls}, next {said.said(self.next_pull)}" if self.next_pull else said.pulls),
         ]
 
 
@@ -98,7 +100,14 @@ def timetable(store: Store, now: datetime) -> Timetable:
         said = settings(session)
         row = session.get(Schedule, 1)
         _, plan = _planned(session, said, now, is_shared=store.location.path is None)
-        return Timetable(said, plan, row.looked_at if row else None, said.next_look(now) if said.on else None)
+        pull_at = rota.next_pull(queries.turns(session), said, now)
+        return Timetable(said, plan, row.looked_at if row else None, said.next_look(now) if said.on else None, pull_at)
+
+
+def to_pull(store: Store, now: datetime) -> tuple[str, ...]:
+    """The names of the saved queries whose turn it is."""
+    with store.reading() as session:
+        return rota.due(queries.turns(session), settings(session), now)
 
 
 def tick(store: Store, now: datetime, enqueue: Enqueue) -> None:
@@ -227,7 +236,7 @@ def _past(session: Session) -> dict[str, list[_Past]]:
     """Every run that could be evidence."""
     columns = (Run.number, Run.state, Run.profile, Run.cpu_seconds, Run.ended_at)
     past = defaultdict(list)
-    query = select(Run.stream, *columns).where(Run.profile != "smoke").order_by(col(Run.started_at))  # type: ignore[call-overload]
+    query = select(Run.stream, *columns).where(Run.profile != "smoke").order_by(col(Run.started_at))  # type: ignore[call-overload]  # over four columns
     for stream, *told in session.exec(query):
         past[stream].append(_Past(*told))
     return past
@@ -283,7 +292,7 @@ def _watched(claim_id: str, job: Job, known: _Known) -> Watched:
 def _events(state: ClaimState, verifier: str, known: _Known, *, was_tested: bool) -> list[Event]:
     """What people and papers said, and whether the code or the libraries are others than those of the newest run."""
     because = _waiting(state).because
-    events = [Event(cause=CAUSES.get(one.cause, one.cause), at=one.at, said=one.said) for one in because]  # type: ignore[arg-type]
+    events = [Event(cause=CAUSES.get(one.cause, one.cause), at=one.at, said=one.said) for one in because]  # type: ignore[arg-type]  # or one that needs no other name
     if not was_tested:
         return events
     if state.verifier_code and state.verifier_code != known.codes[verifier]:

@@ -28,12 +28,13 @@ KIND_ORDER: tuple[Kind, ...] = ("note", "line", "claim", "paper")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A current page, by the id of its version; `key` orders pages whatever order they came in.
+    """A current page, by the id of its version, if it is one that was imported; `key` orders pages whatever order they
+    came in.
 
     `former` are titles that earlier versions of the page had: what still links to them means this page.
     """
 
-    version_id: str
+    version_id: str | None
     key: str
     page: Page
     former: tuple[str, ...] = ()
@@ -102,8 +103,10 @@ class Entry:
         return min(dates, key=lambda date: (date.latest - date.earliest, date.approximate, date.written), default=None)
 
     @property
-    def version_id(self) -> str:
-        return self.own.version_id if self.own else self.named[0][0].version_id
+    def version_id(self) -> str | None:
+        """The page version that defines it, or names it first."""
+        own = self.own.version_id if self.own else None
+        return own or next((sheet.version_id for sheet, _ in self.named), None)
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Edge:
     type: str
     link: PageLink
     stands_in: str | None  # key of the entry whose body holds the sentence
-    version_id: str
+    version_id: str | None
     position: int
 
 

@@ -3,8 +3,13 @@
 KbError
 ├── StoreError        the database: missing, newer than the code, read-only, full, broken; `passing` if it may pass
 ├── NotFound          no entry has that slug; `near` are the closest ones
-└── PageError         one file cannot be imported; says which and why
+├── PageError         one file cannot be imported; says which and why
+├── PaceError         the processes of an account cannot agree on when to ask
+│   └── Held          a service asked everybody to stay away for longer than one waits; `host`, `seconds`
+└── ArxivRefused      arXiv did not answer, or not with what was asked for; `passing`, `resume_at`
 """
+
+from datetime import datetime
 
 
 class KbError(Exception):
@@ -32,3 +37,25 @@ class NotFound(KbError):
 
 class PageError(KbError):
     """A file cannot be imported."""
+
+
+class PaceError(KbError):
+    """The processes of an account cannot agree on when to ask."""
+
+
+class Held(PaceError):
+    """A service asked everybody to stay away, for so many seconds from now."""
+
+    def __init__(self, host: str, seconds: float) -> None:
+        self.host, self.seconds = host, seconds
+        super().__init__(f"{host} asked not to be asked again for another {seconds:.0f} seconds")
+
+
+class ArxivRefused(KbError):
+    """ArXiv did not answer, or not with what was asked for. `passing` says whether the same may work later, and
+    `resume_at`, where arXiv said so, when.
+    """
+
+    def __init__(self, said: str, *, passing: bool = False, resume_at: datetime | None = None) -> None:
+        self.passing, self.resume_at = passing, resume_at
+        super().__init__(said)

@@ -298,8 +298,8 @@ class ArxivCheck(Table, table=True):
 
     entity_id: str = Field(primary_key=True)
     asked_for: str = _long()  # the id or title, so that another one is looked up anew
-    outcome: str  # found, not found, proposed
-    proposals: Any = _json()  # ids, the likeliest first
+    outcome: str  # found, not found, proposed, accepted by a person
+    proposals: Any = _json()  # what may be meant, the likeliest first, as data that kb never reads
     checked_at: datetime = _time()
 
 

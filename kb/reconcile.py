@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete, select, update
 
+from kb import attached
 from kb.catalog import Catalog, Edge, Entry, Sheet, catalogue
 from kb.dates import WrittenDate
 from kb.models import (
@@ -54,8 +55,8 @@ class Changes:
 
 
 def reconcile(session: Session, now: datetime) -> Changes:
-    """Fold all current pages and write what differs, inside the caller's transaction."""
-    sheets = [
+    """Fold all current pages and attached papers and write what differs, inside the caller's transaction."""
+    sheets = attached.sheets(session) + [
         Sheet(version.id, document.key, Page.model_validate(version.page), former)
         for document, version, former in current_pages(session)
     ]
@@ -216,6 +217,8 @@ class _Reconciler:
                 self._keep_without_page(entity_id)
                 continue
             heir = next((by_key[key] for key, owner in self.keys.items() if owner == entity_id and key in by_key), None)
+            if heir:  # what a person attached goes with what the paper is now
+                self.session.exec(update(Link).where(col(Link.source_id) == entity_id).values(source_id=heir))
             for table in (Passage, EntityKey):
                 self.session.exec(delete(table).where(col(table.entity_id) == entity_id))
             for redirect in [row for row in self.redirects.values() if row.entity_id == entity_id]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import typer
 
-from stillholds.commands import experiments, keeping, pages, questions, schedule, timeline, work
+from stillholds.commands import experiments, grounding, inbox, keeping, pages, pull, questions, schedule, timeline, work
 from stillholds.commands.common import ExitCode
 
 EPILOG = (
     "Exit codes: 0 done · 1 failed, the reason is on stderr · 2 wrong command line · "
-    "3 what --fail-on names came out of `verify`, or stands for `check`; `replay` disagrees · 4 some pages were refused · "
+    "3 what --fail-on names came out of `verify`, or stands for `check` or `ground`; `replay` disagrees · 4 some pages were refused · "
     "5 the ledger does not agree with itself · 130 interrupted."
 )
 app = typer.Typer(
@@ -54,6 +54,12 @@ app.command()(timeline.decide)
 app.command()(timeline.retire)
 app.command()(timeline.wake)
 app.command()(timeline.due_now)
+app.command()(pull.pull)
+app.add_typer(pull.queries_app, name="queries")
+app.command()(inbox.papers)
+app.add_typer(inbox.triage_app, name="triage")
+app.command()(grounding.ground)
+app.command()(grounding.cite)
 app.command("app")(pages.serve)
 app.add_typer(schedule.schedule_app, name="schedule")
 app.command()(schedule.due)

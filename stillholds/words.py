@@ -4,9 +4,10 @@ drawing.
 
 import math
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from claims.freshness import Freshness
+from claims.grounding import State
 from claims.history import Flip
 from claims.judge import Judged, Tag
 from claims.ledger import (
@@ -14,6 +15,11 @@ from claims.ledger import (
     Decided,
     Event,
     MadeDue,
+    PaperAct,
+    PaperAttached,
+    PaperDismissed,
+    PaperSnoozed,
+    PaperUndone,
     Replayed,
     Retired,
     RunFailed,
@@ -24,6 +30,12 @@ from claims.ledger import (
 from claims.samples import Look
 from claims.standing import Standing, SubjectReading, at_scale
 from claims.timeline import Stood
+
+if TYPE_CHECKING:
+    from claims.triage import Match
+
+
+WORTH_SAYING = 0.25  # how sure a guess must be to be named where nobody may rely on it
 
 
 class Mark(NamedTuple):
@@ -119,6 +131,21 @@ def decision_mark(word: str, who: str) -> Mark:
     return Mark("✎", "decided", "ink", f"{mark(word).word}, says {who}")
 
 
+def ground_mark(state: State) -> Mark:
+    """Whether a paper is what pages take it for: ink, for it is no verdict on a claim."""
+    marks: dict[State, Mark] = {
+        "grounded": Mark("✓", "grounded", "none", "Grounded"),
+        "title differs": Mark("≠", "differs", "ink", "Title differs"),
+        "not found": Mark("∅", "missing", "ink", "Not found"),
+        "not yet checked": Mark("·", "unchecked", "none", "Not yet checked"),
+        "proposed": Mark("?", "proposed", "ink", "Proposed"),
+        "withdrawn": Mark("⊟", "withdrawn", "ink", "Withdrawn"),
+        "newer version": Mark("↑", "newer", "ink", "Newer version"),
+        "later than the statement": Mark("⧖", "later", "ink", "Later than the statement"),
+    }
+    return marks[state]
+
+
 def flip_marks(flip: Flip) -> tuple[Mark, Mark]:
     """What stood, and what stands after a flip."""
     return (
@@ -158,6 +185,8 @@ def event_words(event: Event, *, outside: bool = False) -> tuple[str, str]:
             return f"contract {event.version}", taken
         case RunStarted() | VerdictGiven() | RunFailed() | Replayed():
             return _run_words(event, outside=outside)
+        case PaperAttached() | PaperDismissed() | PaperSnoozed() | PaperUndone():
+            return _paper_words(event)
         case _:
             return _said_words(event)
 
@@ -191,6 +220,38 @@ def _said_words(event: Decided | Retired | Woken | MadeDue) -> tuple[str, str]:
         case MadeDue():
             source = f", {event.source}" if event.source else ""
             return "made due", f"{event.cause}{source}, by {event.who}: {event.reason}"
+
+
+def _paper_words(event: PaperAct | PaperUndone) -> tuple[str, str]:
+    """What somebody made of a paper."""
+    if isinstance(event, PaperUndone):
+        return "taken back", f"entry {event.seq}, by {event.who}"
+    paper = f"arXiv:{event.arxiv}v{event.version}, {event.title}, by {event.who}"
+    match event:
+        case PaperAttached():
+            what = f"attached, {event.relation}"
+            return what, paper + (f": {event.reason}" if event.reason else "")
+        case PaperDismissed():
+            return _about(event.news, "dismissed"), f"{paper}: {event.reason}"
+        case PaperSnoozed():
+            return _about(event.news, "put off"), f"{paper}, until {event.until:%Y-%m-%d}"
+
+
+def _about(news: str | None, word: str) -> str:
+    return f"{news} {word}" if news else f"paper {word}"
+
+
+def stance_words(match: "Match") -> str:
+    """How a paper seems to stand to a claim, and how sure that guess is."""
+    guess = f"{match.stance} ({100 * match.sureness:.0f} % sure)"
+    if match.says != "unsure":
+        return guess
+    return f"unsure, perhaps {guess}" if match.sureness >= WORTH_SAYING else "unsure"
+
+
+def parts_words(match: "Match") -> str:
+    """What a score is made of: subject 0.91, method 0.40, and so on."""
+    return ", ".join(f"{name} {value:.2f}" for name, value in match.parts.model_dump().items())
 
 
 def _replay_words(event: Replayed) -> str:

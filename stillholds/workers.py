@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from claims import service, tasks
+from claims import service, tasks, timetable
 from claims.runs import Job
 from claims.worker import cache_folder
 from kb.location import VARIABLE, Location
@@ -66,6 +66,28 @@ def _keep(location: Location, over: threading.Event) -> None:
         over.wait(pause)
 
 
+class Pulls:
+    """Lets a worker pull when it is time, in a process of its own: what it waits for holds up nothing else, and what it
+    loads is gone afterwards.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pull: subprocess.Popen[bytes] | None = None
+
+    def look(self, now: datetime) -> None:
+        """Begin a pull if one is due and none is under way."""
+        if self._pull is not None and self._pull.poll() is None:
+            return
+        if timetable.to_pull(self._store, now):
+            self._pull = _started(self._store.location, "pull", ["--scheduled"], on_leash=True)
+
+    def stop(self) -> None:
+        """End what is under way; it goes on with the next worker."""
+        if self._pull is not None:
+            _let_go(self._pull)
+
+
 def _let_go(worker: "subprocess.Popen[bytes]") -> None:
     """End a worker by its leash, and by force if it does not listen."""
     with contextlib.suppress(BrokenPipeError):
@@ -82,13 +104,16 @@ def start(
     location: Location, *options: str, processes: int | None = None, on_leash: bool = False
 ) -> "subprocess.Popen[bytes]":
     """Start a worker in a process of its own; one on a leash ends when this process does. Its words go into a file."""
-    log = cache_folder() / "logs" / f"worker-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
+    shared = ["--processes", str(processes)] if processes else []
+    return _started(location, "worker", [*options, *shared], on_leash=on_leash)
+
+
+def _started(location: Location, command: str, options: Sequence[str], *, on_leash: bool) -> "subprocess.Popen[bytes]":
+    log = cache_folder() / "logs" / f"{command}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-P", "-m", "stillholds", "worker", *options]
-    command += ["--processes", str(processes)] if processes else []
     with log.open("wb") as words:
         return subprocess.Popen(
-            [*command, *(["--leash"] if on_leash else [])],
+            [sys.executable, "-P", "-m", "stillholds", command, *options, *(["--leash"] if on_leash else [])],
             env=os.environ | {VARIABLE: location.url},  # not on the command line, which all users of a machine can read
             stdin=subprocess.PIPE if on_leash else subprocess.DEVNULL,
             stdout=words,

@@ -10,10 +10,16 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two workers on two cores
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="stillholds-tests-")
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="stillholds-tests-")  # whose pace is nobody else's
+os.environ["STILLHOLDS_ARXIV_URL"] = "http://127.0.0.1:9/api/query"  # nobody answers there
 os.environ.pop("STILLHOLDS_STORE", None)
 os.environ.pop("STILLHOLDS_READ_ONLY", None)
 
 from tests.postgres_support import postgres, postgres_server  # noqa: F401  fixtures
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--arxiv-live", action="store_true", help="ask the real arXiv what the tests otherwise ask ours")
 
 
 @pytest.fixture(autouse=True)

@@ -131,10 +131,7 @@ def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, as the file has it."""
     with closing(sqlite3.connect(path)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            table: sorted(connection.execute(f'SELECT * FROM "{table}"'), key=repr)
-            for table in tables
-        }
+        return {table: sorted(connection.execute(f'SELECT * FROM "{table}"'), key=repr) for table in tables}
 
 
 def is_sound(path: Path) -> bool:
@@ -263,7 +260,10 @@ def watchdog(seconds: int = 30) -> Iterator[None]:
 
 # A server that starts once, with the heavy imports done, and forks a child a call.
 _FORKS = multiprocessing.get_context("forkserver")
-_PRELOADED = ["alembic.command", "alembic.config", "claims.library", "kb.migrate", "tests.kb_support"]
+_PRELOADED = [
+    *("alembic.command", "alembic.config", "claims.library", "kb.migrate", "tests.kb_support"),
+    *("arxiv", "tests.pull_support"),
+]
 
 
 def in_children(task: Callable[..., Any], *calls: tuple[Any, ...]) -> list[tuple[int, Any]]:

@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     OK = 0
     FAILED = 1  # it could not be done; the reason stands on stderr
     USAGE = 2  # the command line was not understood
-    GATE = 3  # `verify`, `check`: what --fail-on names came out; `replay`: the run does not come out again
+    GATE = 3  # `verify`, `check`, `ground`: what --fail-on names came out; `replay`: the run does not come out again
     PARTLY = 4  # `import`: some pages were refused, the others are in
     BROKEN = 5  # `audit`: the ledger does not agree with itself
     INTERRUPTED = 130

@@ -55,6 +55,10 @@ def set_(
         ),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="standard or thorough.", show_default=False)] = None,
+    pulls: Annotated[
+        str | None,
+        typer.Option(help="Ask arXiv for what is new: daily, or off. Needs no `schedule on`.", show_default=False),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,10 +70,11 @@ def set_(
         "budget_cpu_minutes": budget,
         "quiet": hours if quiet else None,
         "profile": profile,
+        "pulls": pulls,
     }
     named = {name: value for name, value in said.items() if value is not None}
     if not named:
-        raise typer.BadParameter("say what to set: --cron, --timezone, --budget, --quiet or --profile")
+        raise typer.BadParameter("say what to set: --cron, --timezone, --budget, --quiet, --profile or --pulls")
     _change(named, store, as_json)
 
 
@@ -102,6 +107,7 @@ def _show(found: "Timetable", as_json: bool) -> None:
         "settings": found.settings.model_dump(mode="json"),
         "looked_at": found.looked_at.isoformat() if found.looked_at else None,
         "next_look": found.next_look.isoformat() if found.next_look else None,
+        "next_pull": found.next_pull.isoformat() if found.next_pull else None,
         **brief,
         "due": len(found.plan.due),
         "waiting": len(found.plan.waiting),

@@ -184,7 +184,7 @@ def decide(
     said = word.strip().upper()
     if said not in get_args(DecidedWord):
         raise typer.BadParameter(f"{word!r} is no decision: holds, weakened or refuted", param_hint="WORD")
-    slug = acts.decide(open_store(store), claim, cast(DecidedWord, said), source, reason, _who(who), now())
+    slug = acts.decide(open_store(store), claim, cast(DecidedWord, said), source, reason, who_says(who), now())
     _done(slug, "decision", f"The decision on {slug} is in the ledger.", as_json)
 
 
@@ -199,7 +199,7 @@ def retire(
     """Take a claim out of re-testing. Its standing stays as it is; it is never due."""
     from claims import acts
 
-    slug = acts.retire(open_store(store), claim, reason, wakes_on, _who(who), now())
+    slug = acts.retire(open_store(store), claim, reason, wakes_on, who_says(who), now())
     _done(slug, "retired", f"{slug} is retired; `stillholds wake {slug}` brings it back.", as_json)
 
 
@@ -213,7 +213,7 @@ def wake(
     """Bring a retired claim back; it is due at once."""
     from claims import acts
 
-    slug = acts.wake(open_store(store), claim, reason, _who(who), now())
+    slug = acts.wake(open_store(store), claim, reason, who_says(who), now())
     _done(slug, "woken", f"{slug} is back, and due.", as_json)
 
 
@@ -227,11 +227,12 @@ def due_now(
     """Say that a claim should be tested again before its shelf life is over; the next run that is evidence answers it."""
     from claims import acts
 
-    slug = acts.make_due(open_store(store), claim, reason, _who(who), now())
+    slug = acts.make_due(open_store(store), claim, reason, who_says(who), now())
     _done(slug, "due", f"{slug} is due.", as_json)
 
 
-def _who(said: str | None) -> str:
+def who_says(said: str | None) -> str:
+    """Who acts: whom --who names, else whose process this is."""
     """Whose word it is: what goes into the ledger needs a name, where a queue makes do without."""
     import getpass
 

@@ -1,10 +1,13 @@
 """Work: the worker, what waits for it, and calling it off."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillholds.commands.common import JsonOption, ProcessesOption, StoreOption, answer, means_for, now, open_store
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def worker(
@@ -18,6 +21,7 @@ def worker(
     import signal
 
     from claims import engine_dbos, service, timetable
+    from stillholds.workers import Pulls
 
     opened = open_store(store)
     serving = service.Service(slots)
@@ -25,14 +29,17 @@ def worker(
         signal.signal(number, lambda _number, _frame: serving.stop())
     if leash:
         service.on_leash(serving.stop)
-    asker = engine_dbos.Asker(opened)
-    engine_dbos.serve(
-        opened,
-        serving,
-        means_for(processes),
-        lambda moment: timetable.tick(opened, moment, asker),
-        until_idle=until_idle,
-    )
+    asker, pulls = engine_dbos.Asker(opened), Pulls(opened)
+
+    def tick(moment: "datetime") -> None:
+        timetable.tick(opened, moment, asker)
+        if not until_idle:  # a borrowed worker does what it was borrowed for
+            pulls.look(moment)
+
+    try:
+        engine_dbos.serve(opened, serving, means_for(processes), tick, until_idle=until_idle)
+    finally:
+        pulls.stop()
 
 
 def queue(store: StoreOption = None, as_json: JsonOption = False) -> None:

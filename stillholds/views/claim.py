@@ -1,14 +1,15 @@
 """A claim's page: what stands, the runs on the contract's regions, controls, provenance, what leans on it, and the button that runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from claims import overview, runs, tasks
+from claims import naming, overview, runs, tasks
 from claims.contract import Contract
+from claims.grounding import Ground
 from claims.history import Decision, Flip
 from claims.impact import Leaning, Leans
 from claims.overview import Going, Record, RunLine, of_part
@@ -17,7 +18,7 @@ from claims.standing import SubjectReading
 from kb import read
 from kb.read import View
 from stillholds import options, workers
-from stillholds.views import charts, cite, frame, instrument, marks, prose, run, timeline
+from stillholds.views import charts, cite, frame, grounded, instrument, marks, prose, run, timeline
 from stillholds.views.lists import mark_of_run
 from stillholds.words import (
     Mark,
@@ -36,8 +37,8 @@ from stillholds.words import (
 
 def page() -> None:
     """Draw the page."""
-    view, record = _load()
-    _head(view)
+    view, record, papers = _load()
+    _head(view, grounded.by_paper(papers))
     _then(view)
     frame.html(_facts(record))
     left, right = st.columns([0.67, 0.33], gap="large")
@@ -47,6 +48,7 @@ def page() -> None:
         _history(view.card.id, record.runs)
         _flips(record.history.flips)
         _prose(view)
+        _attached(view)
         _leaning(view)
     with right:
         _actions(view, record)
@@ -57,11 +59,12 @@ def page() -> None:
             instrument.section(record.history.contract)
 
 
-def _load() -> tuple[View, Record]:
+def _load() -> tuple[View, Record, list[Ground]]:
     slug = st.query_params.get("slug", "")
     with frame.store().reading() as session:
         entity = read.find(session, slug, "claim")
-        return read.view(session, entity), overview.record(session, entity.id, frame.now(), timeline.as_of())
+        record = overview.record(session, entity.id, frame.now(), timeline.as_of())
+        return read.view(session, entity), record, naming.of_entry(session, entity)
 
 
 def _then(view: View) -> None:
@@ -72,12 +75,16 @@ def _then(view: View) -> None:
         frame.html(f"<p class='sh-small'>{said}</p>")
 
 
-def _head(view: View) -> None:
+def _head(view: View, known: Mapping[str, Ground]) -> None:
     notes = [link.other for link in view.links if link.direction == "in" and link.type == "states"]
     papers = [link.other for link in view.links if link.direction == "out" and link.type == "cites"]
     above = "Claim" + (f", from {' and '.join(frame.link(card) for card in notes)}" if notes else "")
     above += f", dated {escape(view.date)}" if view.date else ""
-    above += f", resting on {', '.join(frame.link(card) for card in papers)}" if papers else ""
+    above += (
+        f", resting on {', '.join(frame.link(card) + grounded.suffix(known, card.id) for card in papers)}"
+        if papers
+        else ""
+    )
     frame.title(view.card.title, above)
 
 
@@ -247,13 +254,25 @@ def _prose(view: View) -> None:
         frame.html(f"<div class='sh-prose'>{prose.render(view.body, view.links, lambda _: '')}</div>")
 
 
+def _attached(view: View) -> None:
+    """The papers that people attached, with what each is to the claim and the sentence that shows it."""
+    entries = [
+        f"<span class='sh-small sh-soft'>{escape(link.label)}</span> {frame.link(link.other)}"
+        + (f"<br><span class='sh-small'>{escape(link.sentence)}</span>" if link.sentence else "")
+        for link in view.links
+        if link.type == "attached"
+    ]
+    if entries:
+        frame.html(frame.heading("Papers attached", str(len(entries))) + frame.listing(entries))
+
+
 def _leaning(view: View) -> None:
     """Who leans on this claim, with the sentence that does."""
     entries = [
         f"<span class='sh-small sh-soft'>{escape(link.other.kind)} {escape(link.type.replace('_', ' '))}</span> {frame.link(link.other)}"
         + (f"<br><span class='sh-small'>{prose.plain(link.sentence)}</span>" if link.sentence else "")
         for link in view.links
-        if link.direction == "in"
+        if link.direction == "in" and link.type != "attached"
     ]
     frame.html(frame.heading("What leans on it", str(len(entries))) + frame.listing(entries))
     if not entries:

@@ -26,12 +26,13 @@ COLOUR = {
     "ink": "soft",
 }
 WORDS = {
-    "out": {"leans_on": "leans on"},
+    "out": {"leans_on": "leans on", "attached": "is attached to"},
     "in": {
         "leans_on": "is leaned on by",
         "states": "is stated by",
         "cites": "is cited by",
         "extends": "is extended by",
+        "attached": "has attached",
     },
 }
 

@@ -1,11 +1,12 @@
-"""The library at a glance: what stands, what does not, what was tested last, what is due."""
+"""The library at a glance: what stands, what does not, what was tested last, what is due, what waits."""
 
 from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
-from claims import overview, runs
+from claims import arrivals, overview, runs
+from claims.arrivals import Count
 from claims.contract import Contract
 from claims.overview import Row, RunLine
 from stillholds.views import frame, legend, marks
@@ -22,6 +23,7 @@ def page() -> None:
     with frame.store().reading() as session:
         rows = overview.rows(session, frame.now())
         tested = [(row, *overview.newest(session, row.id)) for row in overview.recent(session, rows, 5)]
+        count = arrivals.waiting(session, frame.now())
     if not rows:
         frame.title("This library is empty.")
         frame.empty("Import a folder of pages to begin: stillholds import FOLDER, for example examples/library.")
@@ -32,6 +34,7 @@ def page() -> None:
     with left:
         tested_last(tested, len(rows))
     with right:
+        waits(count)
         due(rows)
     with st.expander("What the marks mean", expanded="sh-met" not in st.session_state):
         legend.text()
@@ -126,3 +129,14 @@ def due(rows: Sequence[Row]) -> None:
     frame.html(frame.heading("Due", f"about {seconds(cost)} of one core" if waiting else "") + frame.listing(entries))
     if not waiting:
         frame.empty("Everything that can be tested is fresh.")
+
+
+def waits(count: Count) -> None:
+    """What waits in the inbox; nothing is said when nothing does."""
+    if not count.claims:
+        return
+    papers = _count(count.papers, "new paper") if count.papers else ""
+    news = f"{_count(count.news, 'piece')} of news of what claims rest on" if count.news else ""
+    said = " and ".join(filter(None, [papers, news]))
+    link = frame.anchor("/inbox", f"{said} for {_count(count.claims, 'claim')}")
+    frame.html(f"{frame.heading('Inbox')}<p>{link}</p>")

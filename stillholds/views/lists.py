@@ -1,13 +1,14 @@
-"""All lines, all notes, all claims: a page each."""
+"""All lines, all notes, all claims, all papers: a page each."""
 
 from datetime import datetime
 from html import escape
 
-from claims import overview
+from claims import naming, overview
+from claims.grounding import Ground
 from claims.overview import Row, RunLine
 from kb import read
 from kb.read import Card
-from stillholds.views import frame, marks
+from stillholds.views import frame, grounded, marks
 from stillholds.words import Mark, decision_mark, fresh_mark, marks_of, run_mark
 
 
@@ -50,6 +51,41 @@ def claims() -> None:
     frame.html(
         frame.table(["Claim", "Standing", "Beside it", "Freshness", "Tested by"], [claim_cells(row) for row in rows])
     )
+
+
+def papers() -> None:
+    """Every paper that the library names, and whether it is what pages take it for."""
+    with frame.store().reading() as session:
+        found = naming.grounds(session)
+    frame.title("Papers", "All that notes, lines, prompts and claims name.")
+    if not found:
+        frame.empty("No paper is named yet. Import a folder of pages: stillholds import FOLDER")
+        return
+    frame.html(grounded.summary(found))
+    if any(one.headline.state == "not yet checked" for one in found):
+        frame.empty("`stillholds ground` asks arXiv about those that were not checked yet.")
+    head = ["Paper", "Grounding", "Dated here", "First at arXiv", "Named by"]
+    frame.html(frame.table(head, list(map(_paper_cells, found))))
+
+
+def _paper_cells(one: Ground) -> list[str]:
+    record, card = one.known.record, one.named.card
+    entries = len({naming.by.id for naming in one.named.namings})
+    arxiv = f"<br><span class='sh-small sh-soft'>arXiv:{escape(one.arxiv)}</span>" if one.arxiv and card else ""
+    return [
+        (frame.link(card) if card else escape(one.named.title)) + arxiv,
+        grounded.mark(one) + _both_titles(one),
+        escape(one.named.date or ""),
+        f"{record.published_at:%Y-%m-%d}" if record else "",
+        f"{entries} entr{'y' if entries == 1 else 'ies'}",
+    ]
+
+
+def _both_titles(one: Ground) -> str:
+    """The title that arXiv has, where it is another one."""
+    if one.headline.state != "title differs":
+        return ""
+    return f"<br><span class='sh-small sh-soft'>arXiv: {escape(one.headline.theirs)}</span>"
 
 
 def claim_cells(row: Row, then: datetime | None = None) -> list[str]:

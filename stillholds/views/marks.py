@@ -11,6 +11,7 @@ from stillholds.words import Mark
 _FRAME = "<path d='M1 4V1h3M12 1h3v3M15 12v3h-3M4 15H1v-3' fill='none' stroke='#000' stroke-width='1.5'/>"
 _DIAL = "<circle cx='8' cy='8' r='6' fill='none' stroke='#000' stroke-width='1.6'{dash}/>"
 _HANDS = "<path d='M8 4v4.2l2.6 1.6' fill='none' stroke='#000' stroke-width='1.8'/>"
+_SHEET = "<path d='M3.5 1.5h9v13h-9z' fill='none' stroke='#000' stroke-width='1.5'{dash}/>"
 _CORE = {
     "holds": "<circle cx='8' cy='8' r='{r}'/>",
     "smaller": "<path d='M{a} {t}H{b}L8 {u}Z'/>",
@@ -33,6 +34,18 @@ _PLAIN = {
     "<path d='M4 12L12 4' stroke='#000' stroke-width='1.8'/>",
     "error": "<path d='M5.2 1.5h5.6l3.7 3.7v5.6l-3.7 3.7H5.2l-3.7-3.7V5.2z' fill='none' stroke='#000' stroke-width='1.6'/>"
     "<path d='M8 4.2v4.6M8 10.4v1.8' stroke='#000' stroke-width='1.9'/>",
+    "grounded": _SHEET.format(dash="")
+    + "<path d='M5.4 8.2l2 2.2L10.8 6' fill='none' stroke='#000' stroke-width='1.7'/>",
+    "differs": "<path d='M2.5 6h11M2.5 10h11M11 2.5L5 13.5' fill='none' stroke='#000' stroke-width='1.6'/>",
+    "missing": _SHEET.format(dash=" stroke-dasharray='2.4 1.8'") + "<path d='M1.5 14.5L14.5 1.5' stroke='#000' "
+    "stroke-width='1.8'/>",
+    "unchecked": _SHEET.format(dash=" stroke-dasharray='2.4 1.8'"),
+    "proposed": _SHEET.format(dash="") + "<path d='M6 6.2a2 2 0 1 1 2.7 1.9Q8 8.4 8 9.6M8 11v1.3' fill='none' "
+    "stroke='#000' stroke-width='1.4'/>",
+    "withdrawn": _SHEET.format(dash="") + "<path d='M5.4 8h5.2' stroke='#000' stroke-width='2'/>",
+    "newer": _SHEET.format(dash="") + "<path d='M8 12V5M5.4 7.4L8 4.8l2.6 2.6' fill='none' stroke='#000' "
+    "stroke-width='1.5'/>",
+    "later": "<path d='M3 2h10M3 14h10M4 2l4 6-4 6M12 2L8 8l4 6' fill='none' stroke='#000' stroke-width='1.5'/>",
     "uncertified": "<path d='M8 1.2l5.9 3.4v6.8L8 14.8l-5.9-3.4V4.6z' fill='none' stroke='#000' stroke-width='1.5' "
     "stroke-dasharray='2.4 1.8'/>",
 }

@@ -7,17 +7,18 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from claims import overview
+from claims import naming, overview
+from claims.grounding import Ground
 from claims.overview import Row
 from kb import read
 from kb.read import Linked, View
-from stillholds.views import frame, marks, prose
+from stillholds.views import frame, grounded, marks, prose
 from stillholds.words import day, fresh_mark, marks_of
 
 
 def note() -> None:
     """A note."""
-    view, rows = _load("note")
+    view, rows, papers = _load("note")
     _head(view, "Note")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
@@ -26,35 +27,38 @@ def note() -> None:
     with right:
         _claims(view, rows, "Claims it states")
         _plain("Lines that lean on it", _of(view, "in", "line"))
-        _plain("Papers", _of(view, "out", "paper"))
+        _papers(view, papers)
         _open_in_graph(view)
         _provenance(view)
 
 
 def line() -> None:
     """An inquiring line."""
-    view, rows = _load("line")
+    view, rows, papers = _load("line")
     _head(view, "Line")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
         _prose(view, rows)
         if view.prompt:
             _prompt(view.prompt, view, rows)
+            frame.html(grounded.summary(papers))  # it asks to flag what cannot be grounded
         _plain("Next lines", _of(view, "out", "line"))
     with right:
         _claims(view, rows, "What this line leans on")
         _plain("Notes it walks over", _of(view, "out", "note"))
-        _plain("Papers", _of(view, "out", "paper"))
+        _papers(view, papers)
         _open_in_graph(view)
         _provenance(view)
 
 
-def _load(kind: str) -> tuple[View, dict[str, Row]]:
+def _load(kind: str) -> tuple[View, dict[str, Row], list[Ground]]:
     slug = st.query_params.get("slug", "")
     with frame.store().reading() as session:
-        view = read.view(session, read.find(session, slug, kind))
+        entity = read.find(session, slug, kind)
+        view = read.view(session, entity)
         claims = {link.other.id for link in view.links if link.other.kind == "claim"}
-        return view, {claim: overview.row(session, claim, frame.now()) for claim in claims}
+        rows = {claim: overview.row(session, claim, frame.now()) for claim in claims}
+        return view, rows, naming.of_entry(session, entity)
 
 
 def _head(view: View, kind: str) -> None:
@@ -115,6 +119,14 @@ def _plain(title: str, links: Sequence[Linked]) -> None:
     if links:
         entries = [frame.link(link.other) + _named_only(link) for link in links]
         frame.html(frame.heading(title, str(len(links))) + frame.listing(entries))
+
+
+def _papers(view: View, grounds: Sequence[Ground]) -> None:
+    """The papers, each with whether it is what the page takes it for."""
+    links, known = _of(view, "out", "paper"), grounded.by_paper(grounds)
+    if links:
+        entries = [frame.link(link.other) + grounded.suffix(known, link.other.id) for link in links]
+        frame.html(frame.heading("Papers", str(len(links))) + frame.listing(entries))
 
 
 def _named_only(link: Linked) -> str:

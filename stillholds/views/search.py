@@ -1,16 +1,19 @@
 """Search: by meaning and by words, with filters, and for every hit why it was found."""
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
 
+from claims import naming
+from claims.grounding import Ground
 from claims.standing import StandingWord
-from kb import embedding, search
+from kb import embedding, read, search
 from kb.dates import WrittenDate
 from kb.embedding import Embedder, WeightsMissing
 from kb.errors import StoreError
 from kb.search import Filters, Hit
-from stillholds.views import frame
+from stillholds.views import frame, grounded
 
 KINDS = {"Notes": "note", "Lines": "line", "Claims": "claim", "Papers": "paper"}
 STANDINGS: dict[str, StandingWord] = {
@@ -40,7 +43,10 @@ def page() -> None:
         frame.html(f"<p class='sh-soft'>{escape(trouble)}</p>")
     with frame.store().reading() as session:
         hits = search.search(session, question, embedder, filters, 20)
-    frame.html(frame.listing([_entry(hit) for hit in hits]))
+        papers = [read.find(session, hit.slug).id for hit in hits if hit.kind == "paper"]
+        grounds = naming.grounds(session, papers) if papers else []
+    known = {one.named.card.slug: one for one in grounds if one.named.card}
+    frame.html(frame.listing([_entry(hit, known) for hit in hits]))
     if not hits:
         frame.empty("Nothing was found. Fewer words, other words or fewer filters may help.")
 
@@ -81,7 +87,7 @@ def _embedder() -> tuple[Embedder | None, str]:
     return embedder, ""
 
 
-def _entry(hit: Hit) -> str:
+def _entry(hit: Hit, known: Mapping[str, Ground]) -> str:
     why = hit.why
     reasons = []
     if why.meaning_rank and why.similarity is not None:
@@ -89,7 +95,8 @@ def _entry(hit: Hit) -> str:
     if why.words_rank:
         reasons.append(f"words, rank {why.words_rank}: {', '.join(why.terms)}")
     passage = "" if why.passage == hit.title else f"<br>{escape(why.passage)}"
+    title = frame.anchor(frame.address(hit.kind, hit.slug), hit.title) + grounded.suffix(known, hit.slug)
     return (
-        f"<span class='sh-small sh-soft'>{escape(hit.kind)}</span> {frame.anchor(frame.address(hit.kind, hit.slug), hit.title)}"
+        f"<span class='sh-small sh-soft'>{escape(hit.kind)}</span> {title}"
         f"{passage}<br><span class='sh-small sh-soft'>{escape('; '.join(reasons))}</span>"
     )

@@ -4,7 +4,21 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from stillholds.views import claim, frame, graph, home, lists, note, paper, schedule, search, timeline, upload, work
+from stillholds.views import (
+    claim,
+    frame,
+    graph,
+    home,
+    inbox,
+    lists,
+    note,
+    paper,
+    schedule,
+    search,
+    timeline,
+    upload,
+    work,
+)
 from stillholds.views.nav import listen
 
 
@@ -17,7 +31,9 @@ def main() -> None:
         st.Page(_framed(lists.lines), title="Lines", url_path="lines"),
         st.Page(_framed(lists.notes), title="Notes", url_path="notes"),
         st.Page(_framed(lists.claims), title="Claims", url_path="claims"),
+        st.Page(_framed(lists.papers), title="Papers", url_path="papers"),
         st.Page(_framed(timeline.page), title="Changes", url_path="changes"),
+        st.Page(_framed(inbox.page), title="Inbox", url_path="inbox"),
         st.Page(_framed(schedule.page), title="Schedule", url_path="schedule"),
         st.Page(_framed(work.page), title="Work", url_path="work"),
         st.Page(_framed(graph.page), title="Graph", url_path="graph"),

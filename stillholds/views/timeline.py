@@ -1,4 +1,6 @@
-"""Changes: every time a standing changed, with the interval before and after; and what stood at a date."""
+"""Changes: every time a standing changed, with the interval before and after; papers that were attached; and what stood
+at a date.
+"""
 
 import os
 from collections.abc import Sequence
@@ -9,13 +11,14 @@ import streamlit as st
 
 from claims import timeline
 from claims.history import Flip
-from claims.timeline import ClaimFlip
+from claims.ledger import PaperAttached
+from claims.timeline import ClaimAct, ClaimFlip
 from kb.read import Card
 from stillholds import moments
 from stillholds.feeds import ATOM, CALENDAR
 from stillholds.serve import FEEDS
 from stillholds.views import frame, lists, marks
-from stillholds.words import day, flip_marks, look_words, sentence
+from stillholds.words import day, event_words, flip_marks, look_words, sentence
 
 MOST = 100  # flips on the page
 BESIDE = {"standing": "", "at this scale": "at this scale", "so far": "so far, decides nothing"}
@@ -28,7 +31,9 @@ def page() -> None:
     since, until = _between(then)
     with frame.store().reading() as session:
         found = timeline.flips(session, since, until)
+        attached = timeline.attachments(session, since, until)
     _flips(found)
+    _attached(attached)
     if then is not None:
         _stood(then)
 
@@ -66,6 +71,28 @@ def _flips(found: Sequence[ClaimFlip]) -> None:
     rows = [[frame.link(one.claim), *cells(one.flip)] for one in found[:MOST]]
     shown = f"the newest {MOST} of {len(found)}; choose days to see others" if len(found) > MOST else str(len(found))
     frame.html(frame.heading("Changes of standing", shown) + frame.table(["Claim", *HEAD], rows))
+
+
+def _attached(found: Sequence[ClaimAct]) -> None:
+    """Papers that were attached to claims, and what people took note of."""
+    if found:
+        rows = [[frame.link(one.claim), *attached_cells(one)] for one in found[:MOST]]
+        shown = f"the newest {MOST} of {len(found)}" if len(found) > MOST else str(len(found))
+        frame.html(frame.heading("Papers attached", shown) + frame.table(["Claim", "", "", "", ""], rows))
+
+
+def attached_cells(one: ClaimAct) -> list[str]:
+    """An attachment as cells of a table: when, what the paper is to the claim, the paper, and who said so."""
+    event = one.act.event
+    what, _ = event_words(event)
+    undone = f"<br><span class='sh-small sh-soft'>taken back on {day(one.undone_at)}</span>" if one.undone_at else ""
+    reason = f": {escape(event.reason)}" if isinstance(event, PaperAttached) and event.reason else ""
+    return [
+        f"<span class='sh-small'>{escape(day(one.act.at))}</span>",
+        escape(sentence(what.removeprefix("attached, ")).rstrip(".")) + undone,
+        f"{escape(event.title)} <span class='sh-small sh-soft'>arXiv:{escape(event.arxiv)}v{event.version}</span>",
+        f"<span class='sh-small sh-soft'>by {escape(event.who)}{reason}</span>",
+    ]
 
 
 HEAD = ["", "Was", "Is", "Before", "After", "Why"]

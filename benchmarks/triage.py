@@ -1,0 +1,368 @@
+"""Triage against labels, beside two plain rankings: `python -P benchmarks/triage.py [--labels FILE_OR_FOLDER] [--json]`.
+
+Every claim ranks every paper of the set, not only those that it is labelled with. Recall is over all labelled pairs
+that are not "unrelated"; a paper without a label counts as not relevant, so precision is a lower bound. The baselines
+rank by the cosine of a paper's title and abstract with the claim's title, and by bm25 of the claim's words. They take
+no stance; beside ours stands what the commonest stance of the tuning part would have been right by.
+
+The labels of the house are a folder with `claims.jsonl`, `papers.jsonl` and `pairs.jsonl` (benchmarks/triage/README.md);
+weights were made from the part "tuning", and the part "measured" was only measured. Labels of somebody else are such a
+folder, or one file with a pair a line: {"claim": {"id", "title", "body"?, "topics"?, "contract"?}, "paper": {"arxiv",
+"title", "abstract"}, "stance"}. All of them count as "measured".
+
+With --json, one object:
+    {"papers": int, "seconds": float, "matcher": str,
+     "parts": {"measured": PART, "tuning": PART}}             a part that has no claims is left out
+    PART = {"claims": int, "pairs": int, "relevant": int, "at": 10,
+            "ours": RANKED, "cosine": RANKED, "words": RANKED,
+            "stance": {"spoke": int, "of": int, "share": float, "right": int, "accuracy": float | null,
+                       "low": float, "high": float,           exact 95 % bounds of the accuracy
+                       "by_stance": {STANCE: {"spoke": int, "right": int, "of": int}},
+                       "related": {"spoke", "of", "right", "accuracy", "low", "high"},   without the pairs labelled unrelated
+                       "commonest": float}}
+    RANKED = {"found": int, "recall": float, "low": float, "high": float, "precision": float}
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+from pydantic import ValidationError
+
+from claims.triage import MATCHER, ClaimText, Match, Stance, match
+from claims.triage_text import bm25, stems, terms
+from kb import embedding
+from kb.embedding import Embedder
+from kb.sources.arxiv_record import Record
+from verifiers.stats import binomial_lower, binomial_upper
+
+LABELS = Path(__file__).parent / "triage"
+AT = 10  # what a person would read of one claim in a week
+SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+Ranking = Mapping[str, Sequence[str]]  # claim id → arXiv ids, best first
+
+
+class BadLabels(Exception):
+    """The labels cannot be used: where and why."""
+
+
+class Pair(NamedTuple):
+    """A claim and a paper, and how somebody says that they stand to each other."""
+
+    claim: str
+    paper: str
+    stance: Stance
+
+
+class Labels(NamedTuple):
+    """Claims by their part, papers, and what is known of some pairs of them."""
+
+    claims: dict[str, ClaimText]
+    part: dict[str, str]
+    papers: dict[str, Record]
+    pairs: list[Pair]
+
+    def of(self, part: str) -> list[Pair]:
+        """The pairs of one part."""
+        return [pair for pair in self.pairs if self.part[pair.claim] == part]
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(description="How well triage ranks and how often its stances are right.")
+    parser.add_argument("--labels", type=Path, default=LABELS, help="a JSONL file of pairs, or a folder like our own")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    asked = parser.parse_args()
+    try:
+        labels = read(asked.labels)
+    except BadLabels as error:
+        sys.exit(f"triage: {error}")
+    found = measure(labels, embedding.load())
+    print(json.dumps(found) if asked.json else table(found))
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Labels:
+    """The labels at PATH.
+
+    Raises:
+        BadLabels: when there are none, or a line cannot be used: which, and what is wrong with it.
+    """
+    if path.is_dir():
+        return _from_folder(path)
+    labels = Labels({}, {}, {}, [])
+    for where, row in _rows(path):
+        claim = _claim(_needed(row, "claim", where), where)
+        paper = _paper(_needed(row, "paper", where), where)
+        _add(labels.claims, claim.id, claim, where)
+        _add(labels.papers, paper.arxiv, paper, where)
+        labels.part[claim.id] = "measured"
+        _pair(labels, Pair(claim.id, paper.arxiv, _stance(row, where)), where)
+    return _usable(labels, path)
+
+
+def _from_folder(path: Path) -> Labels:
+    labels = Labels({}, {}, {}, [])
+    for where, row in _rows(path / "claims.jsonl"):
+        claim = _claim(row, where)
+        _add(labels.claims, claim.id, claim, where)
+        labels.part[claim.id] = str(row.get("split", "measured"))
+    for where, row in _rows(path / "papers.jsonl"):
+        paper = _paper(row, where)
+        _add(labels.papers, paper.arxiv, paper, where)
+    for where, row in _rows(path / "pairs.jsonl"):
+        pair = Pair(str(_needed(row, "claim", where)), str(_needed(row, "paper", where)), _stance(row, where))
+        for name, known in ((pair.claim, labels.claims), (pair.paper, labels.papers)):
+            if name not in known:
+                raise BadLabels(f"{where}: nothing is called {name!r} in claims.jsonl or papers.jsonl")
+        _pair(labels, pair, where)
+    return _usable(labels, path)
+
+
+def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with where it stands."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadLabels(f"{path} cannot be read: {error}") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path.name}, line {number}"
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise BadLabels(f"{where}: no JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise BadLabels(f"{where}: {type(row).__name__} instead of an object")
+        rows.append((where, row))
+    return rows
+
+
+def _needed(row: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in row:
+        raise BadLabels(f"{where}: says no {key!r}")
+    return row[key]
+
+
+def _claim(said: Any, where: str) -> ClaimText:
+    if isinstance(said, str):
+        said = {"title": said}
+    if not isinstance(said, dict):
+        raise BadLabels(f"{where}: the claim is {type(said).__name__}, not an object with 'id' and 'title'")
+    fields = {name: said[name] for name in ClaimText.model_fields if said.get(name) is not None}
+    return _valid(lambda: ClaimText.model_validate({"id": str(said.get("title", "")), **fields}), where)
+
+
+def _paper(said: Any, where: str) -> Record:
+    if not isinstance(said, dict):
+        raise BadLabels(
+            f"{where}: the paper is {type(said).__name__}, not an object with 'arxiv', 'title' and 'abstract'"
+        )
+    unsaid = {
+        "arxiv": said.get("id") or said.get("title"),
+        "abstract": "",
+        "version": 1,
+        "authors": (),
+        "categories": (),
+        "published_at": SOME_DAY,
+        "updated_at": SOME_DAY,
+    }
+    fields = {name: said[name] for name in ("arxiv", "title", "abstract") if said.get(name) is not None}
+    return _valid(lambda: Record.model_validate({**unsaid, **fields}), where)
+
+
+def _valid(make: Callable[[], Any], where: str) -> Any:
+    try:
+        return make()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadLabels(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _stance(row: Mapping[str, Any], where: str) -> Stance:
+    said = _needed(row, "stance", where)
+    for stance in get_args(Stance):
+        if said == stance:
+            known: Stance = stance
+            return known
+    raise BadLabels(f"{where}: the stance is {said!r}; it has to be one of {', '.join(get_args(Stance))}")
+
+
+def _add(known: dict[str, Any], name: str, said: Any, where: str) -> None:
+    if known.setdefault(name, said) != said:
+        raise BadLabels(f"{where}: {name!r} stands here with another text than before")
+
+
+def _pair(labels: Labels, pair: Pair, where: str) -> None:
+    if any((known.claim, known.paper) == (pair.claim, pair.paper) for known in labels.pairs):
+        raise BadLabels(f"{where}: the pair of {pair.claim!r} and {pair.paper!r} is labelled twice")
+    labels.pairs.append(pair)
+
+
+def _usable(labels: Labels, path: Path) -> Labels:
+    if not labels.pairs:
+        raise BadLabels(f"{path} has no pairs")
+    return labels
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+def measure(labels: Labels, embedder: Embedder) -> dict[str, Any]:
+    """Everything that is printed, as data."""
+    claims, papers = list(labels.claims.values()), list(labels.papers.values())
+    begun = time.perf_counter()
+    matched = match(claims, papers, embedder)
+    seconds = time.perf_counter() - begun
+    rankings = {
+        "ours": {claim: [arxiv for arxiv, _ in found] for claim, found in matched.items()},
+        "cosine": by_cosine(claims, papers, embedder),
+        "words": by_words(claims, papers),
+    }
+    said = {(claim, arxiv): one for claim, found in matched.items() for arxiv, one in found}
+    commonest = _commonest(labels.of("tuning") or labels.pairs)
+    return {
+        "papers": len(papers),
+        "seconds": round(seconds, 2),
+        "matcher": MATCHER,
+        "parts": {
+            part: _part(labels.of(part), rankings, said, commonest)
+            for part in sorted(set(labels.part.values()))
+            if labels.of(part)
+        },
+    }
+
+
+def by_cosine(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder) -> Ranking:
+    """Papers by the cosine of title and abstract with the claim."""
+    vectors = embedder.encode([f"{paper.title}. {paper.abstract}" for paper in papers])
+    asked = embedder.encode([claim.title for claim in claims])
+    return _ranked(claims, papers, list(asked @ vectors.T))
+
+
+def by_words(claims: Sequence[ClaimText], papers: Sequence[Record]) -> Ranking:
+    """Papers by bm25 of the claim's words."""
+    texts = [stems(f"{paper.title} {paper.abstract}") for paper in papers]
+    return _ranked(claims, papers, [bm25(terms(claim.title), texts) for claim in claims])
+
+
+def _ranked(claims: Sequence[ClaimText], papers: Sequence[Record], scores: Sequence[Any]) -> Ranking:
+    return {
+        claim.id: [papers[index].arxiv for index in np.argsort(-score, kind="stable")]
+        for claim, score in zip(claims, scores, strict=True)
+    }
+
+
+def _part(
+    pairs: Sequence[Pair],
+    rankings: Mapping[str, Ranking],
+    said: Mapping[tuple[str, str], Match],
+    commonest: Stance,
+) -> dict[str, Any]:
+    relevant = [pair for pair in pairs if pair.stance != "unrelated"]
+    return {
+        "claims": len({pair.claim for pair in pairs}),
+        "pairs": len(pairs),
+        "relevant": len(relevant),
+        "at": AT,
+        **{name: _quality(pairs, relevant, ranking) for name, ranking in rankings.items()},
+        "stance": {
+            **_spoken(pairs, said),
+            "by_stance": {stance: _counts(pairs, said, stance) for stance in get_args(Stance)},
+            "related": _spoken(relevant, said),
+            "commonest": _ratio(sum(pair.stance == commonest for pair in pairs), len(pairs)),
+        },
+    }
+
+
+def _quality(pairs: Sequence[Pair], relevant: Sequence[Pair], ranking: Ranking) -> dict[str, Any]:
+    """How much of what is relevant stands among the first ten, and how much of the first ten is."""
+    found = sum(pair.paper in ranking[pair.claim][:AT] for pair in relevant)
+    read = sum(len(ranking[claim][:AT]) for claim in {pair.claim for pair in pairs})
+    return {"found": found, "recall": _ratio(found, len(relevant)), **_bounds(found, len(relevant)),
+            "precision": _ratio(found, read)}  # fmt: skip
+
+
+def _spoken(pairs: Sequence[Pair], said: Mapping[tuple[str, str], Match]) -> dict[str, Any]:
+    """How often it speaks of a stance, and is right."""
+    spoken = [pair for pair in pairs if said[pair.claim, pair.paper].says != "unsure"]
+    right = sum(said[pair.claim, pair.paper].says == pair.stance for pair in spoken)
+    return {
+        "spoke": len(spoken),
+        "of": len(pairs),
+        "share": _ratio(len(spoken), len(pairs)),
+        "right": right,
+        "accuracy": _ratio(right, len(spoken)) if spoken else None,
+        **_bounds(right, len(spoken)),
+    }
+
+
+def _counts(pairs: Sequence[Pair], said: Mapping[tuple[str, str], Match], stance: Stance) -> dict[str, int]:
+    spoken = [pair for pair in pairs if said[pair.claim, pair.paper].says == stance]
+    return {
+        "spoke": len(spoken),
+        "right": sum(pair.stance == stance for pair in spoken),
+        "of": sum(pair.stance == stance for pair in pairs),
+    }
+
+
+def _bounds(count: int, of: int) -> dict[str, float]:
+    """Exact 95 % bounds of a share (Clopper and Pearson 1934)."""
+    if not of:
+        return {"low": 0.0, "high": 1.0}
+    return {"low": round(binomial_lower(count, of, 0.975), 4), "high": round(binomial_upper(count, of, 0.975), 4)}
+
+
+def _ratio(count: int, of: int) -> float:
+    return round(count / of, 4) if of else 0.0
+
+
+def _commonest(pairs: Sequence[Pair]) -> Stance:
+    return Counter(pair.stance for pair in pairs).most_common(1)[0][0]
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """What people read."""
+    lines = [f"{found['papers']} papers, each ranked for each claim, in {found['seconds']} s"]
+    for name, part in found["parts"].items():
+        lines += ["", f"{name}: {part['claims']} claims, {part['pairs']} pairs, {part['relevant']} of them relevant"]
+        lines += [f"  {'':8} recall at {AT}                precision at {AT}"]
+        for who in ("ours", "cosine", "words"):
+            one = part[who]
+            lines.append(
+                f"  {who:8} {one['recall']:.3f} [{one['low']:.3f}, {one['high']:.3f}]       {one['precision']:.3f}"
+            )
+        lines += _stance_lines(part["stance"])
+    return "\n".join(lines)
+
+
+def _stance_lines(stance: Mapping[str, Any]) -> list[str]:
+    def said(name: str, one: Mapping[str, Any]) -> str:
+        accuracy = "—" if one["accuracy"] is None else f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
+        return f"  {name}: speaks on {one['spoke']} of {one['of']} ({one['share']:.0%}), right in {accuracy}"
+
+    by = ", ".join(f"{name} {one['right']}/{one['spoke']} of {one['of']}" for name, one in stance["by_stance"].items())
+    return [
+        said("stance", stance),
+        said("of relevant pairs alone", stance["related"]),
+        f"  right of said, of labelled: {by}",
+        f"  always the commonest stance of the tuning part: right in {stance['commonest']:.3f}",
+    ]
+
+
+if __name__ == "__main__":
+    main()

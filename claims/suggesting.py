@@ -1,0 +1,221 @@
+"""Puts papers beside claims: every new paper is matched to every claim, and what becomes of a paper that a claim rests on
+is told to that claim. Nothing is attached here: that is for a person to say.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlmodel import Session, col, or_, select
+
+from claims import ledger, triage
+from claims.freshness import Waiting
+from claims.inbox import PAPER_KINDS, Beside, inbox_of, shown
+from claims.ledger import Entry, PaperAttached, PaperDismissed
+from claims.triage import ClaimText, Lesson, Match
+from kb.arxiv_papers import record_of
+from kb.embedding import Embedder
+from kb.models import ArxivEvent, ArxivPaper, Claim, ClaimState, Entity, LedgerEntry, Link, Paper, Suggestion
+from kb.sources.arxiv_record import Record
+from kb.store import Store
+from verifiers.measurement import Value
+
+INBOX = 10  # papers a claim and week that a person is asked to read
+LEAST = 0.02  # score below which nobody is asked to read: fewer than one in fifty would bear on the claim
+KEPT = 100  # of one matching for a claim; they can be asked for
+RECENT = timedelta(weeks=4)  # what came since then is matched when no papers are named
+FIRST = 2.0  # the score of news: they stand before papers, whose scores are at most 1
+
+Ranked = Mapping[str, Sequence[tuple[str, Match]]]  # by claim: arXiv ids, best first
+
+
+class Matching(NamedTuple):
+    """What ranks papers for claims, and the digest of what makes its ranks."""
+
+    match: Callable[..., Ranked] = triage.match
+    name: str = triage.MATCHER
+
+
+class Suggested(Value):
+    """What one matching came to."""
+
+    claims: int
+    papers: int
+    news: int  # of papers that claims rest on
+
+
+def suggest(
+    store: Store,
+    embedder: Embedder,
+    now: datetime,
+    arxiv_ids: Sequence[str] | None = None,
+    watcher: Callable[[int, int], None] | None = None,
+    matching: Matching | None = None,
+) -> Suggested:
+    """Match papers (those named, else those that came lately) to all claims that are not retired, and tell claims the news
+    of what they rest on. Done twice, it says the same twice. What another matcher made is made anew.
+    """
+    how = matching or Matching()
+    with store.reading() as session:
+        claims = _claims(session)
+        papers = _papers(session, arxiv_ids, how.name, now)
+        lessons = _lessons(session)
+    if watcher:
+        watcher(0, len(papers))
+    ranked = how.match(claims, papers, embedder, lessons) if claims and papers else {}
+    with store.writing() as session:
+        beside, rests = _beside(session), _rests(session)
+        for claim_id, found in ranked.items():
+            on = {one.arxiv for one in rests.get(claim_id, ())}
+            _put(session, claim_id, [(arxiv, one) for arxiv, one in found if arxiv not in on], how.name, now)
+        news = _tell(session, rests, beside, now)
+    if watcher:
+        watcher(len(papers), len(papers))
+    return Suggested(claims=len(claims), papers=len(papers), news=news)
+
+
+# --- what is matched -------------------------------------------------------------------------------------------------
+
+
+def _claims(session: Session) -> list[ClaimText]:
+    """The claims that pages make, without those that were retired."""
+    query = select(Entity, Claim, ClaimState.waiting).join(Claim, col(Claim.id) == Entity.id)
+    query = query.outerjoin(ClaimState, col(ClaimState.claim_id) == Entity.id).where(col(Entity.is_stub).is_(False))
+    return [
+        ClaimText(id=claim.id, title=entity.title, body=claim.body, topics=claim.topics, contract=claim.contract)
+        for entity, claim, waiting in session.exec(query.order_by(Entity.slug))
+        if not Waiting.model_validate(waiting or {}).retired
+    ]
+
+
+def _papers(session: Session, named: Sequence[str] | None, matcher: str, now: datetime) -> list[Record]:
+    """The papers to be matched; one that was withdrawn is none."""
+    query = select(ArxivPaper).where(col(ArxivPaper.is_withdrawn).is_(False))
+    stale = select(Suggestion.arxiv).where(col(Suggestion.matcher).not_in(("", matcher)))
+    stale = stale.where(col(Suggestion.state).in_(("new", "snoozed")))
+    meant = col(ArxivPaper.seen_at) > now - RECENT if named is None else col(ArxivPaper.arxiv).in_(named)
+    rows = session.exec(query.where(or_(meant, col(ArxivPaper.arxiv).in_(stale))).order_by(ArxivPaper.arxiv))
+    return [record_of(row) for row in rows]
+
+
+def _entries(session: Session) -> dict[str, list[Entry]]:
+    """What people said of papers, by claim."""
+    found: dict[str, list[Entry]] = defaultdict(list)
+    query = select(LedgerEntry).where(col(LedgerEntry.kind).in_(PAPER_KINDS)).order_by(col(LedgerEntry.seq))
+    for row in session.exec(query):
+        found[row.claim_id].append(ledger.entry_of(row))
+    return found
+
+
+def _beside(session: Session) -> dict[str, dict[str, Beside]]:
+    return {claim_id: inbox_of(entries) for claim_id, entries in _entries(session).items()}
+
+
+def _lessons(session: Session) -> dict[str, list[Lesson]]:
+    """The papers that were dismissed, by claim, each with the reason: what the ranking learns from."""
+    found: dict[str, list[Lesson]] = {}
+    for claim_id, papers in _beside(session).items():
+        dismissed = [beside.paper.event for beside in papers.values() if beside.paper]
+        events = [event for event in dismissed if isinstance(event, PaperDismissed)]
+        found[claim_id] = [_lesson(event, session.get_one(ArxivPaper, event.arxiv)) for event in events]
+    return found
+
+
+def _lesson(event: PaperDismissed, paper: ArxivPaper) -> Lesson:
+    return Lesson(arxiv=event.arxiv, reason=event.reason, title=paper.title, abstract=paper.abstract)
+
+
+# --- what is suggested -----------------------------------------------------------------------------------------------
+
+
+def _put(session: Session, claim_id: str, found: Iterable[tuple[str, Match]], matcher: str, now: datetime) -> None:
+    """Write the best of one claim. What a person decided stays as it is, and so do news."""
+    rows = {row.arxiv: row for row in session.exec(select(Suggestion).where(Suggestion.claim_id == claim_id))}
+    for rank, (arxiv, match) in enumerate(found, start=1):
+        row = rows.get(arxiv)
+        if row is None and rank > KEPT:
+            continue
+        if row is None:
+            row = Suggestion(claim_id=claim_id, arxiv=arxiv)
+            session.add(row)
+        if row.state in {"new", "snoozed"} and "event" not in (row.match or {}):
+            row.match, row.matcher, row.scored_at = match.model_dump(mode="json"), matcher, now
+            row.score = standing_score(match)
+    session.flush()
+
+
+def standing_score(match: Match) -> float:
+    """The score that a paper stands by; below 0 it does not stand in the inbox, and can be asked for."""
+    return match.score - (match.says == "unrelated" or match.score < LEAST)
+
+
+class _Rest(NamedTuple):
+    """A paper that a claim rests on, and from when on, and from which version on, something about it is news."""
+
+    arxiv: str
+    since: datetime
+    version: int = 0
+
+
+def _rests(session: Session) -> dict[str, list[_Rest]]:
+    """What every claim rests on: what its page cites, and what was attached to it."""
+    found: dict[str, dict[str, _Rest]] = defaultdict(dict)
+    cited = select(Link.source_id, Paper.arxiv, Entity.created_at).join(Paper, col(Paper.id) == Link.target_id)
+    cited = cited.join(Entity, col(Entity.id) == Link.source_id).where(Link.type == "cites", Entity.kind == "claim")
+    for claim_id, arxiv, since in session.exec(cited):
+        if arxiv:
+            found[claim_id][arxiv] = _Rest(arxiv, since)
+    for claim_id, papers in _beside(session).items():
+        for arxiv, beside in papers.items():
+            if beside.paper and isinstance(beside.paper.event, PaperAttached):
+                found[claim_id][arxiv] = _Rest(arxiv, beside.paper.at, beside.paper.event.version)
+    return {claim_id: list(rests.values()) for claim_id, rests in found.items()}
+
+
+def _tell(
+    session: Session, rests: Mapping[str, Sequence[_Rest]], beside: Mapping[str, Mapping[str, Beside]], now: datetime
+) -> int:
+    """Put the newest news of every paper beside the claims that rest on it; return how many were not told yet."""
+    events: dict[str, list[ArxivEvent]] = defaultdict(list)
+    about = {one.arxiv for found in rests.values() for one in found}
+    query = select(ArxivEvent).where(col(ArxivEvent.arxiv).in_(about), ArxivEvent.kind != "new")
+    for event in session.exec(query.order_by(col(ArxivEvent.number))):
+        events[event.arxiv].append(event)
+    told = 0
+    for claim_id, found in rests.items():
+        for one in found:
+            if newest := news(one.since, one.version, events[one.arxiv]):
+                paper = session.get_one(ArxivPaper, one.arxiv)
+                match = {"event": newest.kind, "version": newest.version, "title": paper.title}
+                told += _tell_one(session, claim_id, one.arxiv, match, beside.get(claim_id, {}).get(one.arxiv), now)
+    return told
+
+
+def news(since: datetime, version: int, events: Iterable[ArxivEvent]) -> ArxivEvent | None:
+    """The newest of EVENTS that is news to who knows a VERSION (0: none in particular) since then: a later version, or
+    anything that was learned later; a withdrawal at any time, where no version was looked at.
+    """
+    told = [
+        one
+        for one in events
+        if (one.version > version if version and one.kind == "new version" else one.seen_at > since)
+        or (one.kind == "withdrawn" and not version)
+    ]
+    return told[-1] if told else None
+
+
+def _tell_one(
+    session: Session, claim_id: str, arxiv: str, match: dict[str, Any], beside: Beside | None, now: datetime
+) -> bool:
+    """Put one piece of news beside one claim, unless it stands there."""
+    row = session.get(Suggestion, (claim_id, arxiv))
+    if row is None:
+        row = Suggestion(claim_id=claim_id, arxiv=arxiv)
+        session.add(row)
+    if row.match == match:
+        return False
+    row.match, row.score, row.matcher, row.scored_at = match, FIRST, "", now
+    row.state, row.until = shown(beside, match)
+    session.flush()
+    return row.state == "new"

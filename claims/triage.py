@@ -1,0 +1,271 @@
+"""Which papers bear on which claims, how they stand to them, and why: a guess for a person to look at, never a verdict.
+
+Candidates come from two rankings, by meaning and by words, fused as search fuses them. The best are read sentence by
+sentence. A score is how likely a paper bears on a claim; its parts, its span and its reason say what made it. A stance
+is a guess with how sure it is, and "unsure" where that is not enough. What a person dismissed for a claim lowers what
+is like it, for that claim alone. benchmarks/triage/README.md has the figures.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from claims.triage_cues import regime_words
+from claims.triage_features import Asked, Told, asked, claim_text, compare, mean_direction, told
+from claims.triage_model import WEIGHTS, Stance, model
+from claims.triage_text import LONGEST_TITLE, Reading, bm25, read, terms
+from claims.triage_words import Taken, because
+from kb.embedding import Embedder
+from kb.passages import LONGEST
+from kb.search import DEEPEST, RANK_CONSTANT
+from kb.sources.arxiv_record import Record
+from kb.types import Matrix
+from verifiers.measurement import Value
+
+__all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "features_of", "match"]
+
+READ_AT_MOST = 300  # papers that are read sentence by sentence: encoding is nearly all of the cost
+READ_AT_LEAST = 15  # of each claim's best candidates, however many claims there are
+MOST_TOPICS = 20
+LIKE_A_LESSON = 0.65  # cosine: from there on a paper is like a dismissed one
+LESSON_TAKES = 0.6  # of the score of a paper that says the same as a dismissed one
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ClaimText(Value):
+    """A claim as triage reads it."""
+
+    id: str
+    title: str
+    body: str = ""
+    topics: tuple[str, ...] = ()
+    contract: dict[str, Any] | None = None
+
+
+class Parts(Value):
+    """What a score is made of. Subject: how near the paper's words are in meaning; method: whether it measures the same
+    quantities by the same procedures; regime: whether it speaks of the same kind of model, training, domain and size;
+    stance: how likely it takes one.
+    """
+
+    subject: Share
+    method: Share
+    regime: Share
+    stance: Share
+
+
+class Match(Value):
+    """A paper beside a claim. The span is of the paper's abstract; it is empty where no sentence was read."""
+
+    score: Share
+    parts: Parts
+    span_start: int
+    span_end: int
+    span: str
+    stance: Stance
+    sureness: Share
+    says: Stance | Literal["unsure"]
+    reason: str
+
+
+class Lesson(Value):
+    """A paper that was dismissed for a claim, and why."""
+
+    arxiv: str
+    reason: str
+    title: str
+    abstract: str
+
+
+class _Seen(NamedTuple):
+    """Everything that is compared: claims, and papers both as they were read and as they are compared."""
+
+    claims: list[Asked]
+    readings: list[Reading]
+    papers: list[Told]
+    records: Sequence[Record]
+
+
+def match(
+    claims: Sequence[ClaimText],
+    papers: Sequence[Record],
+    embedder: Embedder,
+    lessons: Mapping[str, Sequence[Lesson]] | None = None,
+) -> dict[str, list[tuple[str, Match]]]:
+    """Rank all PAPERS for each of CLAIMS, best first: claim id → (arXiv id, match). LESSONS are by claim id."""
+    seen = _see(claims, papers, embedder)
+    taught = _Taught(embedder)
+    found = {}
+    for claim, question in zip(claims, seen.claims, strict=True):
+        learnt = taught.of((lessons or {}).get(claim.id, ()))
+        matches = [
+            (reading.arxiv, _match(question, paper, reading, record, learnt))
+            for reading, paper, record in zip(seen.readings, seen.papers, seen.records, strict=True)
+        ]
+        found[claim.id] = sorted(matches, key=lambda item: (-item[1].score, item[0]))
+    return found
+
+
+def features_of(
+    claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder
+) -> dict[tuple[str, str], Mapping[str, float]]:
+    """What is compared, before any weight: (claim id, arXiv id) → features. For those who fit the weights."""
+    seen = _see(claims, papers, embedder)
+    return {
+        (claim.id, reading.arxiv): compare(question, paper).values
+        for claim, question in zip(claims, seen.claims, strict=True)
+        for reading, paper in zip(seen.readings, seen.papers, strict=True)
+    }
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _see(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder) -> _Seen:
+    """Read claims and papers, each text encoded once, and the candidates deeply."""
+    readings = [read(paper) for paper in papers]
+    bounded = [_bounded(claim) for claim in claims]
+    said = [text for claim in bounded for text in (claim.title, claim_text(claim))]
+    vectors = _encoded([*said, *(reading.title for reading in readings)], embedder)
+    deep = _candidates([claim.title for claim in bounded], readings, vectors)
+    vectors |= _encoded([text for index in deep for text in readings[index].sentences], embedder)
+    return _Seen(
+        [asked(claim, regime_words(claim.contract), vectors) for claim in bounded],
+        readings,
+        [told(reading, vectors, index in deep) for index, reading in enumerate(readings)],
+        papers,
+    )
+
+
+def _bounded(claim: ClaimText) -> ClaimText:
+    topics = tuple(topic[:LONGEST_TITLE] for topic in claim.topics[:MOST_TOPICS])
+    return claim.model_copy(
+        update={"title": claim.title[:LONGEST_TITLE], "body": claim.body[:LONGEST], "topics": topics}
+    )
+
+
+def _encoded(texts: Iterable[str], embedder: Embedder) -> dict[str, Matrix]:
+    wanted = list(dict.fromkeys(texts))
+    return dict(zip(wanted, embedder.encode(wanted), strict=True)) if wanted else {}
+
+
+def _candidates(titles: Sequence[str], readings: Sequence[Reading], vectors: Mapping[str, Matrix]) -> set[int]:
+    """The papers to read deeply: each claim's best by the fused rankings, rank by rank, until there are enough."""
+    if len(readings) <= READ_AT_MOST:
+        return set(range(len(readings)))
+    by_title = np.array([vectors[reading.title] for reading in readings])
+    words = [reading.words for reading in readings]
+    rankings = [_fused(by_title @ vectors[title], bm25(terms(title), words)) for title in titles]
+    deep: set[int] = set()
+    for depth in range(2 * DEEPEST):
+        if depth >= READ_AT_LEAST and len(deep) >= READ_AT_MOST:
+            break
+        deep |= {ranking[depth] for ranking in rankings if depth < len(ranking)}
+    return deep
+
+
+def _fused(*scores: Any) -> list[int]:
+    """Papers by the sum of their reciprocal ranks in each list, best first."""
+    fused: dict[int, float] = {}
+    for score in scores:
+        for rank, index in enumerate(np.argsort(-score, kind="stable")[:DEEPEST], start=1):
+            fused[int(index)] = fused.get(int(index), 0.0) + 1 / (RANK_CONSTANT + rank)
+    return sorted(fused, key=lambda index: (-fused[index], index))
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+def _match(claim: Asked, paper: Told, reading: Reading, record: Record, learnt: "_Learnt") -> Match:
+    compared = compare(claim, paper)
+    values = compared.values
+    taken = learnt.lowers(paper)
+    score = model().score(values) * (taken.factor if taken else 1.0)
+    likely = model().stances(values)
+    stance = max(likely, key=lambda one: likely[one])
+    readable = not _why_unread(compared.nearest, reading)
+    start, stop = reading.spans[compared.nearest] if compared.nearest is not None else (0, 0)
+    parts = Parts(
+        subject=_share((values["sentence"] + values["whole"]) / 2),
+        method=_share(values["method"]),
+        regime=_share(values["regime"]),
+        stance=_share(1 - likely["unrelated"]),
+    )
+    sure = _share(likely[stance]) if readable else 0.0
+    return Match(
+        score=_share(score),
+        parts=parts,
+        span_start=start,
+        span_end=stop,
+        span=record.abstract[start:stop],
+        stance=stance,
+        sureness=sure,
+        says=stance if readable and model().speaks(stance, sure) else "unsure",
+        reason=because(claim, paper, compared, _why_unread(compared.nearest, reading), taken),
+    )
+
+
+def _why_unread(nearest: int | None, reading: Reading) -> str:
+    """Why nothing is said of a paper's stance; empty where something may be."""
+    if not reading.sentences:
+        return "there is no abstract"
+    if nearest is None:
+        return "it was not read sentence by sentence: others are nearer by title and words"
+    return "" if reading.is_english else "its abstract has too few plain English words to guess from"
+
+
+def _share(value: float) -> float:
+    return round(min(1.0, max(0.0, value)), 6)
+
+
+# --- lessons ---------------------------------------------------------------------------------------------------------
+
+
+class _Learnt(NamedTuple):
+    """What was dismissed for one claim, and where it points, (n, dimension)."""
+
+    lessons: Sequence[Lesson]
+    directions: Matrix
+
+    def lowers(self, paper: Told) -> Taken | None:
+        """What the lesson that PAPER is most like takes of its score; None where it is like none."""
+        if not self.lessons:
+            return None
+        alike = self.directions @ paper.whole
+        most = int(alike.argmax())
+        excess = (float(alike[most]) - LIKE_A_LESSON) / (1 - LIKE_A_LESSON)
+        lesson = self.lessons[most]
+        return Taken(lesson.title, lesson.reason, 1 - LESSON_TAKES * min(1.0, excess)) if excess > 0 else None
+
+
+class _Taught:
+    """Lessons, each text of them encoded when it is first needed."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def of(self, lessons: Sequence[Lesson]) -> _Learnt:
+        directions = [self._direction(lesson) for lesson in lessons]
+        return _Learnt(lessons, np.array(directions))
+
+    def _direction(self, lesson: Lesson) -> Matrix:
+        reading = read(lesson)
+        return mean_direction(list(self._embedder.encode([reading.title, *reading.sentences])))
+
+
+# --- what made it ----------------------------------------------------------------------------------------------------
+
+
+def _digest() -> str:
+    """The digest of everything that makes a match: the weights, and the code that reads and compares."""
+    here = Path(__file__)
+    made_by = [WEIGHTS, *sorted(here.parent.glob("triage*.py"))]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in made_by)).hexdigest()[:16]
+
+
+MATCHER = _digest()

@@ -1,0 +1,140 @@
+"""What is compared between a claim and a paper: a handful of numbers, each with a meaning that a person can check."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from claims.triage_cues import CUES, cues, facets_of, is_elsewhere, regime
+from claims.triage_measures import alike, measures_of
+from claims.triage_text import Reading, coverage, stems, terms
+from kb.types import Matrix
+
+# What says whether a paper bears on a claim at all.
+RELEVANCE = ("sentence", "next", "title", "whole", "body", "words", "all_words", "regime", "method")
+# What says how it stands to it: the same, and the cues near the claim's subject and in the whole abstract.
+STANCE = (*RELEVANCE, "elsewhere", *CUES, *(f"{name}_anywhere" for name in CUES))
+NEAR = 0.1  # cosine: a sentence that much further from the claim than the nearest one counts 1/e of it
+
+Vectors = Mapping[str, Matrix]
+Facets = Mapping[str, frozenset[str]]
+
+
+class Stated(Protocol):
+    """A claim's words."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def topics(self) -> Sequence[str]: ...
+
+
+class Asked(NamedTuple):
+    """A claim, ready to be compared."""
+
+    title: Matrix  # (dimension,)
+    whole: Matrix  # (dimension,): the title with body and topics
+    terms: Mapping[str, float]
+    all_terms: Mapping[str, float]
+    measures: Mapping[str, float]
+    facets: Facets
+
+
+class Told(NamedTuple):
+    """A paper, ready to be compared. Of one that was not read deeply, `sentences` has no rows."""
+
+    title: Matrix  # (dimension,)
+    sentences: Matrix  # (n, dimension)
+    whole: Matrix  # (dimension,): the mean of title and sentences, of length 1
+    cues: Matrix  # (n, lists)
+    words: frozenset[str]
+    measures: Mapping[str, float]
+    facets: Facets
+
+
+class Compared(NamedTuple):
+    """A claim beside a paper: the features, and which sentence is nearest; None where none was read."""
+
+    values: Mapping[str, float]
+    nearest: int | None
+
+
+def claim_text(claim: Stated) -> str:
+    """The claim's title with its body and its topics."""
+    return " ".join(part for part in (claim.title, claim.body, ", ".join(claim.topics)) if part)
+
+
+def asked(claim: Stated, regime_said: str, vectors: Vectors) -> Asked:
+    """CLAIM, ready to be compared; VECTORS has its title and its whole text."""
+    whole = claim_text(claim)
+    words = stems(whole)
+    return Asked(
+        title=vectors[claim.title],
+        whole=vectors[whole],
+        terms=terms(claim.title),
+        all_terms=terms(whole),
+        measures=measures_of(words),
+        facets=facets_of(words + stems(regime_said)),
+    )
+
+
+def told(reading: Reading, vectors: Vectors, deeply: bool) -> Told:
+    """A paper, ready to be compared; VECTORS has its title and, where it is read DEEPLY, its sentences."""
+    title = vectors[reading.title]
+    read = reading.sentences if deeply else ()
+    sentences = np.array([vectors[sentence] for sentence in read]).reshape(len(read), len(title))
+    found = np.array([cues(words) for words in reading.stems[: len(read)]]).reshape(len(read), len(CUES))
+    words = reading.words
+    return Told(
+        title,
+        sentences,
+        mean_direction([title, *sentences]),
+        found,
+        frozenset(words),
+        measures_of(words),
+        facets_of(words),
+    )
+
+
+def mean_direction(vectors: Sequence[Matrix]) -> Matrix:
+    """The mean of VECTORS, of length 1."""
+    mean: Matrix = np.mean(vectors, axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def compare(claim: Asked, paper: Told) -> Compared:
+    """The features of CLAIM beside PAPER, all but the cues from 0 to about 1."""
+    title = float(paper.title @ claim.title)
+    near = paper.sentences @ claim.title  # (n,)
+    order = np.argsort(-near, kind="stable")
+    values = {
+        "sentence": float(near[order[0]]) if len(near) else title,
+        "next": float(near[order[1:3]].mean()) if len(near) > 1 else title,
+        "title": title,
+        "whole": float(paper.whole @ claim.whole),
+        "body": float((paper.sentences @ claim.whole).max()) if len(near) else title,
+        "words": coverage(claim.terms, paper.words),
+        "all_words": coverage(claim.all_terms, paper.words),
+        "regime": regime(claim.facets, paper.facets),
+        "elsewhere": float(is_elsewhere(claim.facets, paper.facets)),
+        "method": alike(claim.measures, paper.measures),
+        **_cue_values(near, paper.cues),
+    }
+    return Compared(values, int(order[0]) if len(near) else None)
+
+
+def _cue_values(near: Matrix, found: Matrix) -> dict[str, float]:
+    """How many cues of each list stand near the claim's subject, and in a sentence on average."""
+    if not len(near):
+        return {name: 0.0 for cue in CUES for name in (cue, f"{cue}_anywhere")}
+    weights = np.exp((near - near.max()) / NEAR)
+    close, anywhere = weights @ found / weights.sum(), found.mean(axis=0)
+    return {
+        name: float(value)
+        for index, cue in enumerate(CUES)
+        for name, value in ((cue, close[index]), (f"{cue}_anywhere", anywhere[index]))
+    }

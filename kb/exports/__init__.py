@@ -1,0 +1,1 @@
+"""What the library gives away in the forms that other programs read."""

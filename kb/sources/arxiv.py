@@ -1,0 +1,216 @@
+"""arXiv's query API: a search, or ids → records. Nothing is asked faster than arXiv allows, whoever asks."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from kb.errors import ArxivRefused
+from kb.pace import INTERVAL, Pace, Waiting, unseen
+from kb.sources.arxiv_id import versioned
+from kb.sources.arxiv_record import Record
+from kb.text import plain
+
+if TYPE_CHECKING:  # the package and its HTTP library are loaded by whoever asks, not by whoever may ask
+    from kb.sources.arxiv_feed import Feed
+    from kb.sources.arxiv_wire import Limits, Wire
+
+__all__ = ["LARGEST", "REAL", "Arxiv", "ArxivRefused", "Batch", "window"]
+
+REAL: Final = "https://export.arxiv.org/api/query"
+LARGEST: Final = 2000  # entries on one page
+_IDS_AT_ONCE: Final = 100
+_LONGEST_QUERY: Final = 4000  # characters: an address must hold it
+# Seconds for which everybody stays away after an attempt that failed; the last, after the last, only from a busy arXiv.
+_PAUSES: Final = (5.0, 20.0, 60.0)
+
+
+class Batch(NamedTuple):
+    """One page of a search. `problems` name the entries of the page that cannot be read, each in words; a search goes on
+    at its start + `length`. `said_at` is the date that the answer carries, by arXiv's clock.
+    """
+
+    total: int
+    records: tuple[Record, ...]
+    problems: tuple[str, ...] = ()
+    said_at: datetime | None = None
+
+    @property
+    def length(self) -> int:
+        """How many entries the page has."""
+        return len(self.records) + len(self.problems)
+
+
+class Arxiv:
+    """arXiv at URL; by default at that of STILLHOLDS_ARXIV_URL, or the real one. PACE is shared by all processes of the
+    account, whatever the address; WAITING is told while we wait, and may raise to stop.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        pace: Pace | None = None,
+        waiting: Waiting = unseen,
+        pauses: Sequence[float] = _PAUSES,
+        limits: "Limits | None" = None,
+    ) -> None:
+        self.url = _address(url or os.environ.get("STILLHOLDS_ARXIV_URL") or REAL)
+        self._host = _host(self.url)
+        self._pace = pace or Pace()
+        self._waiting, self._pauses, self._limits = waiting, pauses, limits
+        if self._host == "arxiv.org" and self._pace.interval < INTERVAL:
+            raise ValueError(f"arXiv asks for {INTERVAL:g} seconds between requests, not {self._pace.interval:g}")
+
+    def search(self, query: str, start: int = 0, size: int = 100) -> Batch:
+        """The page of SIZE results of QUERY from number START on, the earliest submitted first.
+
+        Raises: ArxivRefused.
+        """
+        if start < 0 or not 0 < size <= LARGEST:
+            raise ValueError(f"a page has 1 to {LARGEST} entries from number 0 on, not {size} from {start}")
+        if not query.strip() or len(query) > _LONGEST_QUERY:
+            raise ArxivRefused(
+                f"a query has 1 to {_LONGEST_QUERY} characters, and this one has {len(query)}; shorten it, or make it two"
+            )
+        return self._page({"query": query}, start, size, least=1)
+
+    def by_ids(self, ids: Sequence[str]) -> tuple[Record, ...]:
+        """The papers that have these ids, each in the version that its id names or else in its newest one, in the order of
+        IDS; an id that arXiv does not know is absent.
+
+        Raises: ArxivRefused, also when one of IDS is no arXiv id, or when arXiv's entry of one of them cannot be read.
+        """
+        asked = list(dict.fromkeys(map(_asked, ids)))
+        found: dict[tuple[str, int], Record] = {}
+        for at in range(0, len(asked), _IDS_AT_ONCE):
+            page = asked[at : at + _IDS_AT_ONCE]
+            batch = self._page({"id_list": page}, 0, len(page), least=None)
+            if batch.problems:
+                raise ArxivRefused(f"arXiv's answer cannot be read whole: {'; '.join(batch.problems)}", passing=True)
+            found |= {(record.arxiv, record.version): record for record in batch.records}
+        order = {name: place for place, name in reversed(list(enumerate(asked)))}
+        return tuple(sorted(found.values(), key=lambda record: _place(record, order)))
+
+    def _page(self, asked: dict[str, Any], start: int, size: int, least: int | None) -> Batch:
+        import arxiv
+        import requests
+
+        from kb.sources.arxiv_wire import Wire
+
+        wire = Wire(
+            self.url,
+            self._host,
+            self._pace,
+            least=least,
+            waiting=self._waiting,
+            pauses=self._pauses,
+            limits=self._limits,
+        )
+        by, order = arxiv.SortCriterion.SubmittedDate, arxiv.SortOrder.Ascending
+        search = arxiv.Search(**asked, max_results=None, sort_by=by, sort_order=order)
+        try:
+            results = list(self._client(wire, size).results(search, offset=start))
+        except (requests.RequestException, arxiv.ArxivError, ValueError) as error:
+            raise ArxivRefused(
+                f"arXiv ({self._host}) could not be asked: {error}; try again later", passing=True
+            ) from error
+        return _batch(wire.feed, results)._replace(said_at=wire.said_at)
+
+    def _client(self, wire: "Wire", size: int) -> Any:
+        import arxiv
+
+        client = arxiv.Client(page_size=size, delay_seconds=0, num_retries=0)  # the wire paces and asks again
+        client.query_url_format = self.url.replace("{", "{{").replace("}", "}}") + "?{}"
+        session = client._session  # the package offers no other way to its adapters
+        session.max_redirects = 3
+        session.mount("https://", wire)
+        session.mount("http://", wire)
+        return client
+
+
+def window(since: datetime, until: datetime) -> str:
+    """The part of a query that asks for papers submitted from SINCE to UNTIL, in whole minutes that hold both.
+
+    Raises: ValueError.
+    """
+    if since.tzinfo is None or until.tzinfo is None:
+        raise ValueError("a window lies between two moments with a time zone")
+    first, last = since.astimezone(UTC), until.astimezone(UTC)
+    if last < first:
+        raise ValueError(f"a window cannot end ({last}) before it begins ({first})")
+    whole = last.replace(second=0, microsecond=0)
+    last = whole if whole == last else whole + timedelta(minutes=1)
+    return f"submittedDate:[{first:%Y%m%d%H%M} TO {last:%Y%m%d%H%M}]"
+
+
+def _address(text: str) -> str:
+    """TEXT as the address of a query API; one without a path means arXiv's own path.
+
+    Raises: ArxivRefused.
+    """
+    refused = ArxivRefused(f"{text[:100]!r} is no address of an arXiv API; STILLHOLDS_ARXIV_URL has to be like {REAL}")
+    try:
+        parts = urlsplit(text.strip())
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise refused from None
+    if not is_one:
+        raise refused
+    path = parts.path.rstrip("/")
+    path = {"": "/api/query", "/api": "/api/query"}.get(path, path)
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _host(url: str) -> str:
+    """Who is asked. All of arXiv's machines are one."""
+    parts = urlsplit(url)
+    name = (parts.hostname or "").rstrip(".")
+    return "arxiv.org" if name == "arxiv.org" or name.endswith(".arxiv.org") else parts.netloc.rpartition("@")[2]
+
+
+def _asked(text: str) -> str:
+    named = versioned(text)
+    if named is None:
+        raise ArxivRefused(f"{text[:60]!r} is no arXiv id; ids are like 2605.25459, 2605.25459v2 or hep-th/9901001")
+    return named[0] if named[1] is None else f"{named[0]}v{named[1]}"
+
+
+def _place(record: Record, order: dict[str, int]) -> int:
+    places = (order.get(record.arxiv), order.get(f"{record.arxiv}v{record.version}"))
+    return min((place for place in places if place is not None), default=len(order))
+
+
+def _batch(feed: "Feed | None", results: Sequence[Any]) -> Batch:
+    read = [_record(result) for result in results]
+    records = tuple(each for each in read if isinstance(each, Record))
+    problems = (*(feed.problems if feed else ()), *(each for each in read if isinstance(each, str)))
+    return Batch(feed.total if feed else len(records), records, problems)
+
+
+def _record(result: Any) -> Record | str:
+    """A result of the package as a record, or what is wrong with it."""
+    arxiv, version = versioned(result.entry_id) or ("", None)
+    name = f"{arxiv}v{version}"
+    title = plain(result.title)
+    if not title:
+        return f"{name} has no title"
+    try:
+        return Record(
+            arxiv=arxiv,
+            version=version or 0,
+            title=title,
+            authors=tuple(filter(None, (plain(author.name) for author in result.authors))),
+            abstract=plain(result.summary),
+            categories=tuple(dict.fromkeys(filter(None, (result.primary_category, *result.categories)))),
+            comment=plain(result.comment or ""),
+            doi=plain(result.doi or ""),
+            journal=plain(result.journal_ref or ""),
+            published_at=result.published,
+            updated_at=result.updated,
+        )
+    except ValidationError as error:
+        return f"{name} cannot be read: {'; '.join(each['msg'] for each in error.errors())}"

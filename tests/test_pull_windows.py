@@ -1,0 +1,154 @@
+"""Where a pull stands: a value, and what every answer makes of it."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claims import windows
+from claims.windows import AHEAD, FIRST, OVERLAP, Page, UnderWay
+from tests.kb_support import reproducible
+from tests.pull_support import NOW
+
+few = settings(reproducible, max_examples=40)
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def way(length: timedelta = DAY, **changes: object) -> UnderWay:
+    begins = NOW - 10 * DAY
+    values = {
+        "begins": begins,
+        "ends": begins + length,
+        "until": NOW,
+        "began_at": NOW,
+        "seen_at": NOW,
+        "asks": "cat:cs.LG",
+    }
+    return UnderWay.model_validate(values | changes)
+
+
+def page(total: int, *ids: str, unreadable: int = 0) -> Page:
+    return Page(total=total, ids=ids, unreadable=unreadable)
+
+
+def after(state: UnderWay, answer: Page) -> tuple[UnderWay, windows.Next]:
+    return windows.following(windows.taken(state, answer), answer)
+
+
+def test_a_new_query_looks_back_thirty_days_and_past_the_present() -> None:
+    assert windows.start(None, None, NOW) == (NOW - FIRST, NOW + AHEAD)
+
+
+def test_a_pull_begins_a_week_before_its_position() -> None:
+    assert windows.start(NOW - DAY, None, NOW) == (NOW - DAY - OVERLAP, NOW + AHEAD)
+
+
+def test_a_position_in_the_future_counts_as_the_present() -> None:
+    assert windows.start(NOW + 30 * DAY, None, NOW)[0] == NOW - OVERLAP
+
+
+def test_a_first_day_that_is_asked_for_leaves_no_gap_behind_the_position() -> None:
+    assert windows.start(None, NOW - DAY, NOW)[0] == NOW - DAY
+    assert windows.start(NOW - 20 * DAY, NOW - DAY, NOW)[0] == NOW - 20 * DAY - OVERLAP
+    assert windows.start(NOW - DAY, NOW - 90 * DAY, NOW)[0] == NOW - 90 * DAY
+
+
+def test_a_window_with_too_many_papers_is_cut_and_the_rest_follows() -> None:
+    whole = way(10 * DAY)
+    shorter = windows.cut(whole, 10_000, most=2000)
+    assert shorter is not None
+    begins, ends = shorter.window()
+    assert (begins, ends - begins) == (whole.begins, 0.16 * 10 * DAY)
+    following, then = after(shorter, page(1, "a"))
+    assert then == "window"
+    assert following.window() == (ends, ends + (ends - begins))
+    assert following.ids == ()
+
+
+def test_what_is_being_read_is_not_cut_and_a_minute_is_the_shortest() -> None:
+    assert windows.cut(way(read=10), 10_000) is None
+    assert windows.cut(way(passes=2), 10_000) is None
+    assert windows.cut(way(timedelta(minutes=1)), 10_000) is None
+    assert windows.cut(way(), 2000) is None
+    shortest = windows.cut(way(timedelta(minutes=2)), 10**9)
+    assert shortest is not None
+    assert shortest.window()[1] - shortest.window()[0] == timedelta(minutes=1)
+
+
+def test_pages_follow_until_the_total_and_then_the_next_window_and_the_end() -> None:
+    state, then = after(way(), page(3, "a", "b"))
+    assert (state.read, then) == (2, "page")
+    state, then = after(state, page(3, "c"))
+    assert (then, state.read, state.begins) == ("window", 0, NOW - 9 * DAY)
+    last = way(10 * DAY)
+    assert after(last, page(1, "a"))[1] == "end"
+
+
+def test_a_window_that_gave_fewer_than_was_said_is_read_again_and_once_more_in_the_next_pull() -> None:
+    short = page(3, "a", "b", "b")
+    state, then = after(way(10 * DAY), short)
+    assert (then, state.read, state.passes, state.ids) == ("again", 0, 2, ("a", "b"))
+    state, then = after(state, short)
+    assert (then, state.passes, windows.lacking(state)) == ("short", 3, 1)
+    assert after(state, short)[1] == "end"  # it counts what it never gives
+
+
+def test_what_the_second_reading_brings_makes_a_window_whole() -> None:
+    state, _ = after(way(10 * DAY), page(3, "a", "b", "b"))
+    assert after(state, page(3, "a", "c", "c"))[1] == "end"
+
+
+def test_an_entry_that_cannot_be_read_is_not_missed() -> None:
+    assert after(way(10 * DAY), page(2, "a", unreadable=1))[1] == "end"
+
+
+def test_a_total_that_shrinks_or_grows_ends_all_the_same() -> None:
+    state, then = after(way(10 * DAY), page(5, "a", "b"))
+    assert then == "page"
+    state, then = after(state, page(2))
+    assert then == "again"  # five were promised
+    assert after(state, page(2, "a", "b"))[1] == "end"  # two is the least that was said
+
+
+def test_a_broken_off_pull_goes_on_to_the_present() -> None:
+    state = way(read=20, ids=("a",))
+    later = windows.resumed(state, "cat:cs.LG", None, NOW + 3 * DAY)
+    assert (later.read, later.ids, later.window()) == (20, ("a",), state.window())
+    assert later.until == NOW + 3 * DAY + AHEAD
+
+
+def test_another_question_or_an_earlier_first_day_reads_from_the_beginning() -> None:
+    state = way(read=20, ids=("a",))
+    other = windows.resumed(state, "cat:cs.CL", None, NOW)
+    assert (other.read, other.asks, other.window()) == (0, "cat:cs.CL", state.window())
+    earlier = windows.resumed(state, "cat:cs.LG", NOW - 60 * DAY, NOW)
+    assert (earlier.read, earlier.window()[0]) == (0, NOW - 60 * DAY)
+
+
+def test_the_position_follows_the_slowest_clock() -> None:
+    assert windows.reached(NOW + AHEAD, NOW, NOW - HOUR) == NOW - HOUR
+    assert windows.reached(NOW + AHEAD, NOW, NOW + DAY) == NOW
+    assert windows.reached(NOW - DAY, NOW, None) == NOW - DAY
+
+
+def test_a_query_without_dates_has_no_window() -> None:
+    with pytest.raises(ValueError, match="no dates"):
+        UnderWay(began_at=NOW, seen_at=NOW).window()
+
+
+@few
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.lists(st.sampled_from("abcdefgh"), max_size=4)), min_size=60, max_size=60)
+)
+def test_whatever_arxiv_says_a_pull_comes_to_an_end(answers: list[tuple[int, list[str]]]) -> None:
+    state, then, seen = way(10 * DAY), "page", set[str]()
+    for total, ids in answers:
+        state, then = after(state, page(total, *ids))
+        seen |= set(ids)
+        if then in {"end", "short"}:
+            break
+        assert state.begins == NOW - 10 * DAY
+    assert then in {"end", "short"}
+    assert seen == set(state.ids)

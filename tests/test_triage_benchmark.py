@@ -1,0 +1,104 @@
+"""The labels and what is measured on them: their shape, how the parts are kept apart, and bad labels."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.triage import AT, LABELS, BadLabels, by_words, measure, read
+from tests.kb_support import BagOfWords
+from tests.triage_support import CLAIM, FAR, NEAR
+
+PAIR = {
+    "claim": {"id": CLAIM.id, "title": CLAIM.title},
+    "paper": {"arxiv": "2601.00001", "title": "Reward and policy entropy", "abstract": NEAR},
+    "stance": "supports",
+}
+BIRDS = {**PAIR, "paper": {"arxiv": "2601.00002", "title": "Songs", "abstract": FAR}, "stance": "unrelated"}
+
+
+def written(folder: Path, *rows: Any) -> Path:
+    path = folder / "labels.jsonl"
+    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_the_labels_are_what_they_should_be() -> None:
+    labels = read(LABELS)
+    assert len(labels.pairs) >= 120
+    assert len(labels.papers) >= 60
+    assert len(labels.claims) >= 18
+    relevant = Counter(pair.claim for pair in labels.pairs if pair.stance != "unrelated")
+    assert max(relevant.values()) <= 8  # so that a recall of 1 at ten is possible
+    assert {pair.stance for pair in labels.of("measured")} == {pair.stance for pair in labels.of("tuning")}
+
+
+def test_no_claim_is_tuned_on_and_measured_on() -> None:
+    rows = [json.loads(line) for line in (LABELS / "pairs.jsonl").read_text().splitlines()]
+    parts = {(row["claim"], row["split"]) for row in rows}
+    assert len(parts) == len({claim for claim, _ in parts})
+    practice = read(LABELS / "practice.jsonl")
+    measured = {claim for claim, part in read(LABELS).part.items() if part == "measured"}
+    assert not measured & set(practice.claims)
+
+
+def test_what_is_measured_has_the_shape_that_is_documented(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(measure(read(written(tmp_path, PAIR, BIRDS)), BagOfWords())))
+    assert set(found) == {"papers", "seconds", "matcher", "parts"}
+    (part,) = found["parts"].values()
+    assert set(found["parts"]) == {"measured"}
+    assert (part["claims"], part["pairs"], part["relevant"], part["at"]) == (1, 2, 1, AT)
+    for who in ("ours", "cosine", "words"):
+        assert set(part[who]) == {"found", "recall", "low", "high", "precision"}
+        assert (part[who]["recall"], part[who]["precision"]) == (1.0, 0.5)
+    stance = part["stance"]
+    assert set(stance) == {
+        *("spoke", "of", "share", "right", "accuracy", "low", "high"),
+        *("by_stance", "related", "commonest"),
+    }
+    assert stance["of"] == 2
+    assert stance["low"] <= (stance["accuracy"] or 0) <= stance["high"]
+
+
+def test_a_claim_may_be_its_words_and_a_paper_may_have_no_id(tmp_path: Path) -> None:
+    labels = read(written(tmp_path, {"claim": "Birds sing.", "paper": {"title": "Songs"}, "stance": "extends"}))
+    assert list(labels.claims) == ["Birds sing."]
+    assert list(labels.papers) == ["Songs"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "has no pairs"),
+        (["{"], "line 1: no JSON"),
+        (["[1]"], "line 1: list instead of an object"),
+        ([{**PAIR, "stance": "agrees"}], "line 1: the stance is 'agrees'; it has to be one of supports, contradicts"),
+        ([{"claim": PAIR["claim"], "stance": "supports"}], "line 1: says no 'paper'"),
+        ([{**PAIR, "claim": 3}], "line 1: the claim is int"),
+        ([{**PAIR, "claim": {"id": "x"}}], "line 1: title: Field required"),
+        ([{**PAIR, "paper": {"abstract": "x"}}], "line 1: arxiv: "),
+        ([PAIR, PAIR], "line 2: the pair of 'entropy' and '2601.00001' is labelled twice"),
+        (
+            [PAIR, {**BIRDS, "claim": {"id": CLAIM.id, "title": "Another."}}],
+            "line 2: 'entropy' stands here with another",
+        ),
+    ],
+)
+def test_bad_labels_are_refused_with_where_and_why(tmp_path: Path, rows: list[Any], said: str) -> None:
+    with pytest.raises(BadLabels, match=re.escape(said)):
+        read(written(tmp_path, *rows))
+
+
+def test_labels_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadLabels, match="cannot be read"):
+        read(tmp_path / "nothing.jsonl")
+    with pytest.raises(BadLabels, match=r"claims\.jsonl cannot be read"):
+        read(tmp_path)
+
+
+def test_words_rank_by_the_words_of_the_claim(tmp_path: Path) -> None:
+    labels = read(written(tmp_path, BIRDS, PAIR))
+    assert by_words([CLAIM], list(labels.papers.values()))[CLAIM.id] == ["2601.00001", "2601.00002"]
