@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from pydantic import ValidationError
@@ -46,6 +46,7 @@ from verifiers.stats import binomial_lower, binomial_upper
 LABELS = Path(__file__).parent / "triage"
 AT = 10  # what a person would read of one claim in a week
 SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+Made = TypeVar("Made")
 Ranking = Mapping[str, Sequence[str]]  # claim id → arXiv ids, best first
 
 
@@ -182,7 +183,7 @@ def _paper(said: Any, where: str) -> Record:
     return _valid(lambda: Record.model_validate({**unsaid, **fields}), where)
 
 
-def _valid(make: Callable[[], Any], where: str) -> Any:
+def _valid(make: Callable[[], Made], where: str) -> Made:
     try:
         return make()
     except ValidationError as error:

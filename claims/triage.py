@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from claims.triage_cues import regime_words
-from claims.triage_features import Asked, Told, asked, claim_text, compare, mean_direction, told
+from claims.triage_features import Asked, Compared, Told, among, asked, claim_text, compare, mean_direction, told
 from claims.triage_model import WEIGHTS, Stance, model
 from claims.triage_text import LONGEST_TITLE, Reading, bm25, read, terms
 from claims.triage_words import Taken, because
@@ -26,7 +26,7 @@ from kb.sources.arxiv_record import Record
 from kb.types import Matrix
 from verifiers.measurement import Value
 
-__all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "features_of", "match"]
+__all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "features_of", "is_familiar", "match"]
 
 READ_AT_MOST = 300  # papers that are read sentence by sentence: encoding is nearly all of the cost
 READ_AT_LEAST = 15  # of each claim's best candidates, however many claims there are
@@ -103,9 +103,10 @@ def match(
     found = {}
     for claim, question in zip(claims, seen.claims, strict=True):
         learnt = taught.of((lessons or {}).get(claim.id, ()))
+        beside = zip(_compared(question, seen), seen.papers, seen.readings, seen.records, strict=True)
         matches = [
-            (reading.arxiv, _match(question, paper, reading, record, learnt))
-            for reading, paper, record in zip(seen.readings, seen.papers, seen.records, strict=True)
+            (reading.arxiv, _match(question, compared, paper, reading, record, learnt))
+            for compared, paper, reading, record in beside
         ]
         found[claim.id] = sorted(matches, key=lambda item: (-item[1].score, item[0]))
     return found
@@ -114,25 +115,34 @@ def match(
 def features_of(
     claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder
 ) -> dict[tuple[str, str], Mapping[str, float]]:
-    """What is compared, before any weight: (claim id, arXiv id) → features. For those who fit the weights."""
-    seen = _see(claims, papers, embedder)
+    """What is compared, before any weight: (claim id, arXiv id) → features. For those who fit the weights: whatever the
+    number of papers, all are read sentence by sentence.
+    """
+    seen = _see(claims, papers, embedder, len(papers))
     return {
-        (claim.id, reading.arxiv): compare(question, paper).values
+        (claim.id, reading.arxiv): compared.values
         for claim, question in zip(claims, seen.claims, strict=True)
-        for reading, paper in zip(seen.readings, seen.papers, strict=True)
+        for reading, compared in zip(seen.readings, _compared(question, seen), strict=True)
     }
+
+
+def is_familiar(claim: ClaimText, embedder: Embedder) -> bool:
+    """Whether CLAIM is of the field that the lists of quantities were made for."""
+    return _see([claim], [], embedder).claims[0].is_familiar
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _see(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder) -> _Seen:
+def _see(
+    claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder, at_most: int = READ_AT_MOST
+) -> _Seen:
     """Read claims and papers, each text encoded once, and the candidates deeply."""
     readings = [read(paper) for paper in papers]
     bounded = [_bounded(claim) for claim in claims]
     said = [text for claim in bounded for text in (claim.title, claim_text(claim))]
     vectors = _encoded([*said, *(reading.title for reading in readings)], embedder)
-    deep = _candidates([claim.title for claim in bounded], readings, vectors)
+    deep = _candidates([claim.title for claim in bounded], readings, vectors, at_most)
     vectors |= _encoded([text for index in deep for text in readings[index].sentences], embedder)
     return _Seen(
         [asked(claim, regime_words(claim.contract), vectors) for claim in bounded],
@@ -154,16 +164,18 @@ def _encoded(texts: Iterable[str], embedder: Embedder) -> dict[str, Matrix]:
     return dict(zip(wanted, embedder.encode(wanted), strict=True)) if wanted else {}
 
 
-def _candidates(titles: Sequence[str], readings: Sequence[Reading], vectors: Mapping[str, Matrix]) -> set[int]:
+def _candidates(
+    titles: Sequence[str], readings: Sequence[Reading], vectors: Mapping[str, Matrix], at_most: int
+) -> set[int]:
     """The papers to read deeply: each claim's best by the fused rankings, rank by rank, until there are enough."""
-    if len(readings) <= READ_AT_MOST:
+    if len(readings) <= at_most:
         return set(range(len(readings)))
     by_title = np.array([vectors[reading.title] for reading in readings])
     words = [reading.words for reading in readings]
     rankings = [_fused(by_title @ vectors[title], bm25(terms(title), words)) for title in titles]
     deep: set[int] = set()
     for depth in range(2 * DEEPEST):
-        if depth >= READ_AT_LEAST and len(deep) >= READ_AT_MOST:
+        if depth >= READ_AT_LEAST and len(deep) >= at_most:
             break
         deep |= {ranking[depth] for ranking in rankings if depth < len(ranking)}
     return deep
@@ -181,12 +193,18 @@ def _fused(*scores: Any) -> list[int]:
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def _match(claim: Asked, paper: Told, reading: Reading, record: Record, learnt: "_Learnt") -> Match:
-    compared = compare(claim, paper)
+def _compared(claim: Asked, seen: _Seen) -> list[Compared]:
+    """CLAIM beside every paper, and how each paper stands among all."""
+    texts = [reading.title_stems + reading.words for reading in seen.readings]  # what a title says counts twice
+    return among([compare(claim, paper) for paper in seen.papers], bm25(claim.all_terms, texts))
+
+
+def _match(claim: Asked, compared: Compared, paper: Told, reading: Reading, record: Record, learnt: "_Learnt") -> Match:
     values = compared.values
     taken = learnt.lowers(paper)
-    score = model().score(values) * (taken.factor if taken else 1.0)
-    likely = model().stances(values)
+    field = model().field(claim.is_familiar)
+    score = field.score(values) * (taken.factor if taken else 1.0)
+    likely = model().stances(field, values)
     stance = max(likely, key=lambda one: likely[one])
     readable = not _why_unread(compared.nearest, reading)
     start, stop = reading.spans[compared.nearest] if compared.nearest is not None else (0, 0)
@@ -205,7 +223,7 @@ def _match(claim: Asked, paper: Told, reading: Reading, record: Record, learnt: 
         span=record.abstract[start:stop],
         stance=stance,
         sureness=sure,
-        says=stance if readable and model().speaks(stance, sure) else "unsure",
+        says=stance if readable and field.speaks(stance, sure) else "unsure",
         reason=because(claim, paper, compared, _why_unread(compared.nearest, reading), taken),
     )
 

@@ -7,13 +7,19 @@ import numpy as np
 
 from claims.triage_cues import CUES, cues, facets_of, is_elsewhere, regime
 from claims.triage_measures import alike, measures_of
-from claims.triage_text import Reading, coverage, stems, terms
+from claims.triage_text import Numbers, Reading, coverage, stems, terms
 from kb.types import Matrix
 
-# What says whether a paper bears on a claim at all.
-RELEVANCE = ("sentence", "next", "title", "whole", "body", "words", "all_words", "regime", "method")
-# What says how it stands to it: the same, and the cues near the claim's subject and in the whole abstract.
-STANCE = (*RELEVANCE, "elsewhere", *CUES, *(f"{name}_anywhere" for name in CUES))
+# What ranks papers for a claim.
+RELEVANCE = ("sentence", "next", "title", "whole", "body", "words", "all_words", "regime", "method", "elsewhere")
+# What says that a paper bears on a claim at all. Of a claim in another field the lists of quantities know too little,
+# and how a paper stands among the others says more.
+BEARING = ("whole", "whole_title", "all_words", "regime", "method", "elsewhere")
+BEARING_ABROAD = (*RELEVANCE, "whole_among", "words_among")
+# What says how a paper that bears on a claim stands to it: the cues near the claim's subject and in the whole abstract.
+MANNER = (*RELEVANCE, *CUES, *(f"{name}_anywhere" for name in CUES))
+FAMILIAR = 2  # quantities, and facets of a regime, that the lists know of a claim in the field that they were made for
+STEADY = 20  # papers: among fewer, how one stands among them counts less than half of what it seems
 NEAR = 0.1  # cosine: a sentence that much further from the claim than the nearest one counts 1/e of it
 
 Vectors = Mapping[str, Matrix]
@@ -42,6 +48,11 @@ class Asked(NamedTuple):
     all_terms: Mapping[str, float]
     measures: Mapping[str, float]
     facets: Facets
+
+    @property
+    def is_familiar(self) -> bool:
+        """Whether the lists of quantities and regimes know enough of what the claim speaks of."""
+        return len(self.measures) >= FAMILIAR and sum(map(bool, self.facets.values())) >= FAMILIAR
 
 
 class Told(NamedTuple):
@@ -116,6 +127,7 @@ def compare(claim: Asked, paper: Told) -> Compared:
         "next": float(near[order[1:3]].mean()) if len(near) > 1 else title,
         "title": title,
         "whole": float(paper.whole @ claim.whole),
+        "whole_title": float(paper.whole @ claim.title),
         "body": float((paper.sentences @ claim.whole).max()) if len(near) else title,
         "words": coverage(claim.terms, paper.words),
         "all_words": coverage(claim.all_terms, paper.words),
@@ -125,6 +137,25 @@ def compare(claim: Asked, paper: Told) -> Compared:
         **_cue_values(near, paper.cues),
     }
     return Compared(values, int(order[0]) if len(near) else None)
+
+
+def among(compared: Sequence[Compared], answered: Numbers) -> list[Compared]:
+    """COMPARED, one a paper, with how each stands among all of them: in meaning, and in how well it ANSWERED the words of
+    the claim. In standard deviations, less of them where papers are few.
+    """
+    meaning = _standing(np.array([one.values["whole"] for one in compared]))
+    words = _standing(answered)
+    return [
+        Compared({**one.values, "whole_among": float(near), "words_among": float(said)}, one.nearest)
+        for one, near, said in zip(compared, meaning, words, strict=True)
+    ]
+
+
+def _standing(values: Numbers) -> Numbers:
+    if not len(values):
+        return values
+    standing: Numbers = (values - values.mean()) / (values.std() + 1e-6) * len(values) / (len(values) + STEADY)
+    return standing
 
 
 def _cue_values(near: Matrix, found: Matrix) -> dict[str, float]:

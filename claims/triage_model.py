@@ -1,4 +1,4 @@
-"""The two small linear models behind triage. Their weights stand in triage_weights.json, made by
+"""The small linear models behind triage. Their weights stand in triage_weights.json, made by
 benchmarks/triage/fit.py from the tuning part of the labels, and can be read: a feature's weight is what one standard
 deviation of it moves.
 """
@@ -17,7 +17,8 @@ from verifiers.measurement import Value
 WEIGHTS = Path(__file__).with_name("triage_weights.json")
 
 Stance = Literal["supports", "contradicts", "qualifies", "extends", "unrelated"]
-STANCES: tuple[Stance, ...] = ("supports", "contradicts", "qualifies", "extends", "unrelated")
+MANNERS: tuple[Stance, ...] = ("supports", "contradicts", "qualifies", "extends")
+STANCES: tuple[Stance, ...] = (*MANNERS, "unrelated")
 
 
 class Linear(Value):
@@ -37,31 +38,50 @@ class Linear(Value):
         return found
 
 
-class Model(Value):
-    """Relevance as a logistic model, stance as a softmax one. `softness` divides the softmax's numbers, so that it is as
-    sure as it was right on claims that it was not fitted to. From `speaks_from` on, for each stance, it was right
-    often enough to speak; above 1 says that it never was.
+class Field(Value):
+    """How papers are judged for the claims of one field: two logistic models. From `speaks_from` on, for each stance,
+    guesses were right often enough to speak; above 1 says that they never were.
     """
 
-    made_from: str  # digest of the labels
-    relevance: Linear
-    stance: Linear
-    softness: float
+    relevance: Linear  # ranks papers
+    unrelated: Linear  # tells what only shares words
     speaks_from: dict[Stance, float]
 
     def score(self, values: Mapping[str, float]) -> float:
         """How likely a paper bears on a claim."""
-        return float(1 / (1 + np.exp(-self.relevance.of(values)[0])))
-
-    def stances(self, values: Mapping[str, float]) -> dict[Stance, float]:
-        """How likely each stance is."""
-        said = self.stance.of(values) / self.softness
-        shares = np.exp(said - said.max())
-        return {stance: float(share) for stance, share in zip(STANCES, shares / shares.sum(), strict=True)}
+        return _logistic(self.relevance.of(values)[0])
 
     def speaks(self, stance: Stance, sureness: float) -> bool:
         """Whether it was right often enough where it was that sure."""
         return sureness >= self.speaks_from[stance]
+
+
+class Model(Value):
+    """Claims of the field that the lists of quantities were made for are judged apart from all others: there a paper that
+    shares no quantity is another matter, and elsewhere the lists know nothing. `manner` is a softmax model of how a
+    paper stands to a claim that it bears on. All are as sure as they were right on claims that they were not fitted to.
+    """
+
+    made_from: str  # digest of the labels
+    familiar: Field
+    abroad: Field
+    manner: Linear
+
+    def field(self, is_familiar: bool) -> Field:
+        """How claims are judged that are familiar or not."""
+        return self.familiar if is_familiar else self.abroad
+
+    def stances(self, field: Field, values: Mapping[str, float]) -> dict[Stance, float]:
+        """How likely each stance is: first whether a paper bears on the claim at all, then how."""
+        unrelated = _logistic(field.unrelated.of(values)[0])
+        said = self.manner.of(values)
+        shares = np.exp(said - said.max())
+        shares *= (1 - unrelated) / shares.sum()
+        return {**{stance: float(share) for stance, share in zip(MANNERS, shares, strict=True)}, "unrelated": unrelated}
+
+
+def _logistic(value: float) -> float:
+    return float(1 / (1 + np.exp(-value)))
 
 
 @cache

@@ -4,7 +4,7 @@ Papers are written by anybody. What is read of one has a bound, and every patter
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -97,7 +97,7 @@ def terms(text: str) -> dict[str, float]:
     return {stem: COMMON_WEIGHT if stem in common else 1.0 for stem in found}
 
 
-def coverage(wanted: dict[str, float], words: Collection[str]) -> float:
+def coverage(wanted: Mapping[str, float], words: Collection[str]) -> float:
     """The share of what is WANTED that stands among WORDS, by weight: 0 to 1."""
     whole = sum(wanted.values())
     return sum(weight for stem, weight in wanted.items() if stem in words) / whole if whole else 0.0

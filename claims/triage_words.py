@@ -1,5 +1,6 @@
 """Why a paper stands where it stands, in words. They are ours, but for the title and reason of a dismissed paper."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from claims.triage_cues import CUES
@@ -35,7 +36,7 @@ def because(claim: Asked, paper: Told, compared: Compared, unread: str, taken: T
     return "; ".join(part for part in said if part)
 
 
-def _near(values: dict[str, float]) -> str:
+def _near(values: Mapping[str, float]) -> str:
     near = (values["sentence"] + values["whole"]) / 2
     words = "very near" if near >= 0.6 else "near" if near >= 0.4 else "somewhat near" if near >= 0.25 else "far"
     return f"{words} in meaning"

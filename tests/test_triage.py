@@ -1,5 +1,8 @@
 """Matching papers to claims: the ranking, the span, the stance, what is learnt, and text that nobody may trust."""
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +11,8 @@ from claims import triage
 from claims.bearing import bearing
 from claims.contract import contract_from
 from claims.triage import MATCHER, ClaimText, Lesson, Match, match
+from claims.triage_features import STEADY, Compared, among
+from claims.triage_model import STANCES, model
 from claims.triage_text import coverage, read, stems, terms
 from kb import embedding
 from kb.embedding import Embedder
@@ -15,6 +20,7 @@ from kb.sources.arxiv_record import Record
 from tests.kb_support import BagOfWords, reproducible
 from tests.triage_support import CLAIM, FAR, NEAR, OTHER, paper
 
+ABROAD = ClaimText(id="songs", title="The songs of birds are longer in the morning than in the evening.")
 PAPERS = [paper("2601.00001", "Reward and policy entropy", NEAR), paper("2601.00002", "Songs of birds", FAR)]
 
 
@@ -146,6 +152,43 @@ def test_of_many_papers_the_candidates_alone_are_read_deeply() -> None:
 def test_the_matcher_has_a_name_that_its_parts_make() -> None:
     assert len(MATCHER) == 16
     assert triage._digest() == MATCHER
+
+
+# --- a paper among others, and claims of other fields --------------------------------------------------------------
+
+
+def compared_with(*nearness: float) -> list[Compared]:
+    return [Compared({"whole": one}, None) for one in nearness]
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_how_a_paper_stands_among_others_counts_for_less_where_they_are_few(count: int) -> None:
+    found = among(compared_with(0.9, *[0.1] * (count - 1)), np.arange(count, dtype=float))
+    standing = [one.values["whole_among"] for one in found]
+    assert sum(standing) == pytest.approx(0, abs=1e-6)
+    alone = math.sqrt(count - 1)  # standard deviations of one value that differs from all others
+    assert standing[0] == pytest.approx(alone * count / (count + STEADY), abs=1e-3)
+
+
+def test_nobody_stands_among_no_papers() -> None:
+    assert among([], np.array([])) == []
+
+
+def test_a_claim_is_familiar_where_the_lists_know_what_it_speaks_of() -> None:
+    assert triage.is_familiar(CLAIM, BagOfWords())
+    assert not triage.is_familiar(ABROAD, BagOfWords())
+
+
+def test_of_a_claim_in_another_field_nothing_is_said_from_few_papers() -> None:
+    assert [found.says for _, found in ranked(PAPERS, ABROAD)] == ["unsure", "unsure"]
+
+
+def test_how_likely_the_stances_are_adds_up_to_one() -> None:
+    values = next(iter(triage.features_of([CLAIM], PAPERS, BagOfWords()).values()))
+    for is_familiar in (True, False):
+        likely = model().stances(model().field(is_familiar), values)
+        assert set(likely) == set(STANCES)
+        assert sum(likely.values()) == pytest.approx(1)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -45,6 +45,16 @@ def test_no_claim_is_tuned_on_and_measured_on() -> None:
     assert not measured & set(practice.claims)
 
 
+def test_practice_has_each_stance_of_most_of_its_claims() -> None:
+    pairs = read(LABELS / "practice.jsonl").pairs
+    assert len(pairs) >= 400
+    assert min(Counter(pair.stance for pair in pairs).values()) >= 70
+    stances: dict[str, set[str]] = {}
+    for pair in pairs:
+        stances.setdefault(pair.claim, set()).add(pair.stance)
+    assert sum(len(said) == 5 for said in stances.values()) >= 60
+
+
 def test_what_is_measured_has_the_shape_that_is_documented(tmp_path: Path) -> None:
     found = json.loads(json.dumps(measure(read(written(tmp_path, PAIR, BIRDS)), BagOfWords())))
     assert set(found) == {"papers", "seconds", "matcher", "parts"}
