@@ -36,8 +36,8 @@ from typing import Any, NamedTuple, TypeVar, get_args
 import numpy as np
 from pydantic import ValidationError
 
-from claims.triage import MATCHER, ClaimText, Match, Stance, match
-from claims.triage_text import bm25, stems, terms
+from claims.papers.triage import MATCHER, ClaimText, Match, Stance, match
+from claims.papers.triage_text import bm25, stems, terms
 from kb import embedding
 from kb.embedding import Embedder
 from kb.sources.arxiv_record import Record

@@ -14,8 +14,8 @@ from claims import ledger
 from claims.certified import covers
 from claims.contract import Contract
 from claims.history import fold, state_of
-from claims.inbox import inbox_of, shown
 from claims.ledger import START, ContractSet, Entry, PaperAttached, RunStarted, VerdictGiven, digest_of_contract
+from claims.papers.inbox import inbox_of, shown
 from claims.runs import Attempt, given
 from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, Link, MeasurementRecord, Paper, Suggestion
 from kb.store import Store

@@ -14,9 +14,9 @@ from claims.errors import CannotSay
 from claims.freshness import Retirement
 from claims.history import Decision, Flip, History, fold, until
 from claims.impact import Leaning, Leans
-from claims.inbox import PAPER_KINDS, Act
 from claims.ledger import PaperAttached, PaperUndone
 from claims.overview import Row, row_of
+from claims.papers.inbox import PAPER_KINDS, Act
 from claims.standing import Standing, headline
 from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry
 from kb.read import Card, card

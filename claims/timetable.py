@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
-from claims import ledger, queries, rota, runs, schedule, tasks, today
+from claims import ledger, runs, schedule, tasks, today
 from claims.contract import Contract, Part
 from claims.freshness import Waiting
 from claims.hours import ScheduledProfile, Settings, settings_from
 from claims.impact import Leans
 from claims.ledger import ContractSet
+from claims.papers import queries, rota
 from claims.rhythm import DAY, Look, rhythm
 from claims.runs import Job
 from claims.schedule import Candidate, Event, Plan, Watched

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from claims.citations import Cited
+from claims.papers.citations import Cited
 from kb.exports.bibtex import bibtex
 from kb.exports.csl import csl
 

@@ -12,8 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from claims.grounding import GATE, Finding, Ground, Named, State, counts
-from claims.looking_up import Accepted, Answered
+from claims.papers.grounding import GATE, Finding, Ground, Named, State, counts
+from claims.papers.looking_up import Accepted, Answered
 from stillholds.console import described_bar, marked, notes, out
 from stillholds.words import ground_mark
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.progress import Progress, TaskID
 
-from claims.pulled import Pulled
+from claims.papers.pulled import Pulled
 from kb.store import Store
 from stillholds.console import described_bar, notes
 
@@ -60,7 +60,7 @@ def hand_on(store: Store, ids: Sequence[str], now: datetime) -> bool:
     """
     if not ids:
         return True
-    from claims.suggesting import suggest
+    from claims.papers.suggesting import suggest
     from stillholds.commands.common import embed
 
     embedder = embed(store)

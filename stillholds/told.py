@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from claims.arrivals import Arrival, Beside, Group, Item
-from claims.inbox import Done
-from claims.triage import Match
+from claims.papers.arrivals import Arrival, Beside, Group, Item
+from claims.papers.inbox import Done
+from claims.papers.triage import Match
 from kb.latex import readable
 from stillholds.feeds import in_a_line
 from stillholds.words import parts_words, stance_words

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from claims.freshness import Freshness
-from claims.grounding import State
 from claims.history import Flip
 from claims.judge import Judged, Tag
 from claims.ledger import (
@@ -27,12 +26,13 @@ from claims.ledger import (
     VerdictGiven,
     Woken,
 )
+from claims.papers.grounding import State
 from claims.samples import Look
 from claims.standing import Standing, SubjectReading, at_scale
 from claims.timeline import Stood
 
 if TYPE_CHECKING:
-    from claims.triage import Match
+    from claims.papers.triage import Match
 
 
 WORTH_SAYING = 0.25  # how sure a guess must be to be named where nobody may rely on it

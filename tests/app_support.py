@@ -79,7 +79,7 @@ def _wait(address: str, server: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own server
+            with urllib.request.urlopen(address, timeout=2):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             if server.poll() is not None:

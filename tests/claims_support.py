@@ -206,7 +206,7 @@ def four_years(store: Store, slugs: Sequence[str]) -> None:
     was lost and made again. Chains, seals, cached standings and measurements are those of the product.
     """
     asked = job(store, *slugs)
-    chance = random.Random(1)  # noqa: S311 - units, not secrets
+    chance = random.Random(1)
     with store.writing() as session:
         chains = {name: _Chain(session, name) for name in asked.claims}
         begun = max(chain.at for chain in chains.values())

@@ -16,13 +16,30 @@ from stillholds import cli
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "library"
 SEEDS = ROOT.parent / "shared" / "seeds"
+NO_WEIGHTS = Path(__file__).parent / "data" / "no_weights"  # a package that says the embedding weights are nowhere
+# A shell that runs the tests in the background lets them, and all that they start, ignore interrupts.
+HEARS_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+INTERRUPTIBLE = (
+    sys.executable,
+    "-P",
+    "-c",
+    f"{HEARS_INTERRUPTS}; import runpy; runpy.run_module('stillholds', run_name='__main__', alter_sys=True)",
+)
 
 
 def stillholds(
-    *arguments: str | Path, store: Path | None = None, cwd: Path | None = None, **environment: str
+    *arguments: str | Path,
+    store: Path | None = None,
+    cwd: Path | None = None,
+    meaning: bool = False,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command; nothing is checked here."""
+    """Run the command; nothing is checked here. Without MEANING it finds no embedding weights: to load them takes longer
+    than anything else.
+    """
     env = os.environ | ({"STILLHOLDS_STORE": str(store)} if store else {}) | {"COLUMNS": "160"} | environment
+    if not meaning:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(NO_WEIGHTS), env.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", "stillholds", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=300, check=False)
 

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import event
 from sqlmodel import select
 
-from claims import pull as pulling
-from claims import queries
-from claims.pulled import Means, Pulled
-from claims.queries import Saved
-from claims.terms import terms_from
+from claims.papers import pull as pulling
+from claims.papers import queries
+from claims.papers.pulled import Means, Pulled
+from claims.papers.queries import Saved
+from claims.papers.terms import terms_from
 from kb.models import ArxivEvent, ArxivFound, ArxivPaper, ArxivQuery
 from kb.pace import Pace
 from kb.sources.arxiv import Arxiv

@@ -240,7 +240,8 @@ def test_whoever_waits_for_another_process_is_told_and_can_give_up(tmp_path: Pat
 # --- real processes --------------------------------------------------------------------------------------------------
 
 _ASKER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background may have taken away
 from pathlib import Path
 from kb.pace import Pace
 from kb.sources.arxiv import Arxiv

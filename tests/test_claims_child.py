@@ -306,7 +306,7 @@ def a_worker(tmp_path: Path, marker: str) -> "subprocess.Popen[str]":
 def test_a_killed_worker_leaves_neither_processes_nor_a_folder(
     a_worker: "subprocess.Popen[str]", marker: str, temporary: Path
 ) -> None:
-    assert len(others(marker)) > 20
+    assert until(lambda: len(others(marker)) > 20)
     assert len(scratch_folders(temporary)) == 1
     a_worker.kill()
     assert until(lambda: not others(marker) and not scratch_folders(temporary))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims.grounding import STATES, Known, Lookup, Named, Naming, News, Proposal, counts, ground
+from claims.papers.grounding import STATES, Known, Lookup, Named, Naming, News, Proposal, counts, ground
 from kb.dates import WrittenDate
 from kb.latex import characters, latex, readable
 from kb.read import Card

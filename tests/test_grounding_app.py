@@ -9,8 +9,8 @@ import pytest
 from sqlmodel import Session
 from streamlit.testing.v1 import AppTest
 
-from claims import looking_up, naming
-from claims.grounding import Proposal
+from claims.papers import looking_up, naming
+from claims.papers.grounding import Proposal
 from kb import arxiv_papers
 from kb.models import ArxivCheck
 from kb.store import Store

@@ -10,10 +10,10 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
-from claims import citations, naming
 from claims.errors import CannotSay
-from claims.grounding import Ground
-from claims.looking_up import accept, could_be, look_up, questions, wanted
+from claims.papers import citations, naming
+from claims.papers.grounding import Ground
+from claims.papers.looking_up import accept, could_be, look_up, questions, wanted
 from kb import arxiv_papers
 from kb.errors import ArxivRefused, NotFound
 from kb.models import ArxivCheck, ArxivPaper

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from claims import acts, audit, inbox, overview, timeline
+from claims import acts, audit, overview, timeline
 from claims.errors import CannotSay
 from claims.freshness import Freshness
-from claims.inbox import Attach, Dismiss, Snooze
+from claims.papers import inbox
+from claims.papers.inbox import Attach, Dismiss, Snooze
 from kb.models import Entity, Link, Paper, Suggestion
 from kb.search import Filters, search
 from kb.store import Store

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from claims import audit, inbox
+from claims import audit
+from claims.papers import inbox
 from kb.models import ArxivPaper, Entity, Link, Suggestion
 from kb.reconcile import Changes, reconcile
 from kb.store import Store

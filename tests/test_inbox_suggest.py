@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from claims import acts, arrivals, inbox
+from claims import acts
 from claims.errors import CannotSay
-from claims.suggesting import KEPT, LEAST, Matching, Suggested, standing_score, suggest
-from claims.triage import ClaimText, Lesson, Match
+from claims.papers import arrivals, inbox
+from claims.papers.suggesting import KEPT, LEAST, Matching, Suggested, standing_score, suggest
+from claims.papers.triage import ClaimText, Lesson, Match
 from kb.models import ArxivEvent, Suggestion
 from kb.sources.arxiv_record import Record
 from kb.store import Store

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from claims import pull as pulling
-from claims import queries
 from claims.errors import NoQuery, PullRuns
-from claims.windows import AHEAD, FIRST, OVERLAP
+from claims.papers import pull as pulling
+from claims.papers import queries
+from claims.papers.windows import AHEAD, FIRST, OVERLAP
 from kb.alone import alone
 from kb.models import ArxivCheck, Suggestion
 from kb.sources.arxiv import Arxiv, Batch

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from stillholds.workers import Pulls
 from tests import arxiv_server as faults
 from tests.arxiv_server import Server, many, serving
 from tests.claims_support import a_library, until
+from tests.cli_support import INTERRUPTIBLE
 from tests.kb_support import BagOfWords
 from tests.pull_support import NOW, papers, row, save
 
@@ -140,8 +140,7 @@ def test_a_query_that_fails_is_said_and_the_command_fails(say: Callable[..., str
 def test_an_interrupted_pull_ends_with_130_and_keeps_what_came(store: Store, arxiv: Server) -> None:
     save(store)
     arxiv.papers[:] = many(150, since=datetime.now(UTC) - 5 * DAY)
-    command = [sys.executable, "-P", "-m", "stillholds", "pull"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+    with subprocess.Popen([*INTERRUPTIBLE, "pull"], stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
         assert until(lambda: papers(store))
         process.send_signal(signal.SIGINT)  # in the three seconds before the next question
         _, said = process.communicate(timeout=30)

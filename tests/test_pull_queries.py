@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claims import queries, terms
 from claims.errors import BadQuery, NoQuery
-from claims.terms import Telling, Terms, expression, terms_from
+from claims.papers import queries, terms
+from claims.papers.terms import Telling, Terms, expression, terms_from
 from kb.errors import NotFound
 from kb.telling import rarity, telling
 from tests.arxiv_server import many, serving, understood

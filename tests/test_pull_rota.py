@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claims.hours import Settings
-from claims.rota import Turn, due, next_pull
+from claims.papers.rota import Turn, due, next_pull
 from tests.kb_support import reproducible
 from tests.pull_support import NOW
 

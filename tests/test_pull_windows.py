@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claims import windows
-from claims.windows import AHEAD, FIRST, OVERLAP, Page, UnderWay
+from claims.papers import windows
+from claims.papers.windows import AHEAD, FIRST, OVERLAP, Page, UnderWay
 from tests.kb_support import reproducible
 from tests.pull_support import NOW
 

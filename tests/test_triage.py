@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims import triage
-from claims.bearing import bearing
 from claims.contract import contract_from
-from claims.triage import MATCHER, ClaimText, Lesson, Match, match
-from claims.triage_features import STEADY, Compared, among
-from claims.triage_model import STANCES, model
-from claims.triage_text import coverage, read, stems, terms
+from claims.papers import triage
+from claims.papers.bearing import bearing
+from claims.papers.triage import MATCHER, ClaimText, Lesson, Match, match
+from claims.papers.triage_features import STEADY, Compared, among
+from claims.papers.triage_model import STANCES, model
+from claims.papers.triage_text import coverage, read, stems, terms
 from kb import embedding
 from kb.embedding import Embedder
 from kb.sources.arxiv_record import Record

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from claims.triage import ClaimText
+from claims.papers.triage import ClaimText
 from kb.sources.arxiv_record import Record
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Makes claims/triage_weights.json from the tuning part and the practice pairs: `python -P benchmarks/triage/fit.py`.
+"""Makes claims/papers/triage_weights.json from the tuning part and the practice pairs: `python -P benchmarks/triage/fit.py`.
 
 The measured part is never read: `tuning()` drops it before anything else is done. Penalty, softness and the borders of
 speaking come from cross-validation in which claims are left out with the papers that are labelled for them, each claim of
@@ -17,9 +17,9 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from benchmarks.triage import AT, LABELS, Labels, read
-from claims.triage import Stance, features_of, is_familiar
-from claims.triage_features import BEARING, BEARING_ABROAD, MANNER, RELEVANCE
-from claims.triage_model import MANNERS, STANCES, WEIGHTS, Field, Linear, Model
+from claims.papers.triage import Stance, features_of, is_familiar
+from claims.papers.triage_features import BEARING, BEARING_ABROAD, MANNER, RELEVANCE
+from claims.papers.triage_model import MANNERS, STANCES, WEIGHTS, Field, Linear, Model
 from kb import embedding
 from kb.embedding import Embedder
 

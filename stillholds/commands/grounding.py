@@ -12,8 +12,8 @@ from stillholds.commands.common import ExitCode, JsonOption, StoreOption, answer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from claims.grounding import Ground, State
-    from claims.looking_up import Answered
+    from claims.papers.grounding import Ground, State
+    from claims.papers.looking_up import Answered
     from kb.store import Store
 
 PATIENCE = (5.0, 20.0)  # somebody waits for the answer: one more attempt, and then what is known
@@ -94,7 +94,7 @@ def ground(
 def _gate(said: str | None) -> "frozenset[State]":
     import difflib
 
-    from claims.grounding import GATE, STATES
+    from claims.papers.grounding import GATE, STATES
 
     known = GATE | {state.replace(" ", "-"): state for state in STATES if state != "grounded"}
     names = ["-".join(part.lower().replace("_", "-").split()) for part in (said or "").split(",") if part.strip()]
@@ -108,14 +108,14 @@ def _gate(said: str | None) -> "frozenset[State]":
 
 def _read(store: "Store", entries: "Sequence[str]") -> "list[Ground]":
     """What holds of all papers, or of those that ENTRIES mean and name."""
-    from claims import naming
+    from claims.papers import naming
 
     with store.reading() as session:
         return naming.chosen(session, entries) if entries else naming.grounds(session)
 
 
 def _asked(store: "Store", entries: "Sequence[str]", days: float) -> "Answered | None":
-    from claims import looking_up
+    from claims.papers import looking_up
     from kb.sources.arxiv import Arxiv
     from stillholds import grounding
 
@@ -129,7 +129,7 @@ def _asked(store: "Store", entries: "Sequence[str]", days: float) -> "Answered |
 def _accept(
     store: "Store", entries: "Sequence[str]", arxiv_id: str, who: str | None, *, offline: bool, as_json: bool
 ) -> None:
-    from claims import looking_up
+    from claims.papers import looking_up
     from kb.sources.arxiv import Arxiv
     from stillholds import grounding, options
 
@@ -157,7 +157,7 @@ def cite(
     """Write papers as BibTeX or CSL-JSON to the standard output: as arXiv has them, else as far as pages say. Nobody is
     asked; `stillholds ground` fills in what is missing.
     """
-    from claims import citations
+    from claims.papers import citations
     from stillholds import citing
 
     if form not in citing.FORMS:

@@ -12,7 +12,7 @@ from stillholds.commands.timeline import ClaimArgument, WhoOption, who_says
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from claims.inbox import Deed, Done
+    from claims.papers.inbox import Deed, Done
 
 triage_app = typer.Typer(help="New papers beside the claims that they touch: show, attach, dismiss, put off, undo.")
 
@@ -36,7 +36,7 @@ def papers(
     JSON: a list of paper (arxiv, version, title, authors, published_at, is_withdrawn), seen_at, queries, beside (claim,
     state, until).
     """
-    from claims import arrivals
+    from claims.papers import arrivals
     from stillholds import told
 
     with open_store(store, read_only=True).reading() as session:
@@ -66,7 +66,7 @@ def triage(
     """
     if context.invoked_subcommand is not None:
         return
-    from claims import arrivals
+    from claims.papers import arrivals
     from stillholds import told
 
     with open_store(store, read_only=True).reading() as session:
@@ -96,8 +96,8 @@ def attach(
     """
     from typing import cast
 
-    from claims.inbox import NEWS, RELATIONS, Attach
     from claims.ledger import Relation
+    from claims.papers.inbox import NEWS, RELATIONS, Attach
 
     relation = as_.strip().lower().replace("-", " ").replace("_", " ")
     if relation not in (*RELATIONS, *NEWS):
@@ -116,7 +116,7 @@ def dismiss(
     as_json: JsonOption = False,
 ) -> None:
     """Say that papers are nothing to a claim: they never come back for it."""
-    from claims.inbox import Dismiss
+    from claims.papers.inbox import Dismiss
 
     _do(store, claim, papers, Dismiss(reason=reason), who, as_json)
 
@@ -133,7 +133,7 @@ def snooze(
     """Put papers off: they come back for this claim after some days."""
     from datetime import timedelta
 
-    from claims.inbox import Snooze
+    from claims.papers.inbox import Snooze
 
     _do(store, claim, papers, Snooze(until=now() + timedelta(days=days)), who, as_json)
 
@@ -152,13 +152,13 @@ def undo(
     as_json: JsonOption = False,
 ) -> None:
     """Take back what you said last of a paper beside this claim."""
-    from claims import inbox
+    from claims.papers import inbox
 
     _answered([inbox.undo(open_store(store), claim, who_says(who), now(), entry)], as_json)
 
 
 def _do(store: str | None, claim: str, papers: "Sequence[str]", deed: "Deed", who: str | None, as_json: bool) -> None:
-    from claims import inbox
+    from claims.papers import inbox
 
     pairs = [(claim, paper) for paper in papers]
     _answered(inbox.many(open_store(store), pairs, deed, who_says(who), now()), as_json)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from claims.pulled import Pulled
-    from claims.queries import Saved
+    from claims.papers.pulled import Pulled
+    from claims.papers.queries import Saved
     from kb.store import Store
 
 EXAMPLE = "stillholds queries add entropy --category cs.LG --words 'entropy collapse'"
@@ -72,8 +72,8 @@ def pull(
 
 
 def _pulled(store: "Store", names: "Sequence[str] | None", since: "datetime | None") -> "list[Pulled]":
-    from claims import pull as pulling
-    from claims.pulled import Means
+    from claims.papers import pull as pulling
+    from claims.papers.pulled import Means
     from kb.sources.arxiv import Arxiv
     from stillholds.pulling import hand_on, watching
 
@@ -139,8 +139,8 @@ def add(
     """Save a query. What is given must all hold: a category and words, words and an author. arXiv gets what `asks`
     shows, and the dates; of an entry at most nine single words, in the order of the alphabet.
     """
-    from claims import queries
-    from claims.terms import terms_from
+    from claims.papers import queries
+    from claims.papers.terms import terms_from
     from stillholds.options import me
 
     said = {"categories": category or (), "words": words or (), "authors": author or ()}
@@ -152,7 +152,7 @@ def add(
 @queries_app.command()
 def remove(name: NameArgument, store: StoreOption = None) -> None:
     """Forget a query. The papers that it brought stay."""
-    from claims import queries
+    from claims.papers import queries
     from stillholds import console
 
     queries.remove(open_store(store), name)
@@ -172,7 +172,7 @@ def off(name: NameArgument, store: StoreOption = None, as_json: JsonOption = Fal
 
 
 def _switch(name: str, store: str | None, as_json: bool, *, is_on: bool) -> None:
-    from claims import queries
+    from claims.papers import queries
 
     saved = queries.switch(open_store(store), name, on=is_on)
     words = f"{name!r} is {'on' if is_on else 'off'}."
@@ -180,7 +180,7 @@ def _switch(name: str, store: str | None, as_json: bool, *, is_on: bool) -> None
 
 
 def _list(store: str | None, as_json: bool) -> None:
-    from claims import queries
+    from claims.papers import queries
 
     with open_store(store).reading() as session:
         saved = queries.saved(session)

@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from claims import naming, overview, runs, tasks
+from claims import overview, runs, tasks
 from claims.contract import Contract
-from claims.grounding import Ground
 from claims.history import Decision, Flip
 from claims.impact import Leaning, Leans
 from claims.overview import Going, Record, RunLine, of_part
+from claims.papers import naming
+from claims.papers.grounding import Ground
 from claims.regime import count
 from claims.standing import SubjectReading
 from kb import read

@@ -5,7 +5,7 @@ disagree.
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from claims.grounding import STATES, Finding, Ground, counts
+from claims.papers.grounding import STATES, Finding, Ground, counts
 from stillholds.views import frame, marks
 from stillholds.words import ground_mark
 

@@ -5,10 +5,11 @@ from html import escape
 
 import streamlit as st
 
-from claims import arrivals, overview, runs
-from claims.arrivals import Count
+from claims import overview, runs
 from claims.contract import Contract
 from claims.overview import Row, RunLine
+from claims.papers import arrivals
+from claims.papers.arrivals import Count
 from stillholds.views import frame, legend, marks
 from stillholds.views.lists import card_of, mark_of_run
 from stillholds.views.spark import spark

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal, cast
 import streamlit as st
 from pydantic import Field, ValidationError
 
-from claims import arrivals, inbox, overview
-from claims.arrivals import Group, Item, Paper
+from claims import overview
 from claims.errors import CannotSay
 from claims.impact import Leaning
-from claims.inbox import NEWS, RELATIONS, Attach, Deed, Dismiss, Done, Snooze
 from claims.ledger import Relation
-from claims.triage import Match
+from claims.papers import arrivals, inbox
+from claims.papers.arrivals import Group, Item, Paper
+from claims.papers.inbox import NEWS, RELATIONS, Attach, Deed, Dismiss, Done, Snooze
+from claims.papers.triage import Match
 from kb.errors import NotFound
 from kb.latex import readable
 from kb.text import sentence_spans

@@ -3,9 +3,10 @@
 from datetime import datetime
 from html import escape
 
-from claims import naming, overview
-from claims.grounding import Ground
+from claims import overview
 from claims.overview import Row, RunLine
+from claims.papers import naming
+from claims.papers.grounding import Ground
 from kb import read
 from kb.read import Card
 from stillholds.views import frame, grounded, marks

@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from claims import naming, overview
-from claims.grounding import Ground
+from claims import overview
 from claims.overview import Row
+from claims.papers import naming
+from claims.papers.grounding import Ground
 from kb import read
 from kb.read import Linked, View
 from stillholds.views import frame, grounded, marks, prose

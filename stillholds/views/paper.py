@@ -5,8 +5,8 @@ from html import escape
 
 import streamlit as st
 
-from claims import citations, looking_up, naming
-from claims.grounding import Ground, Proposal
+from claims.papers import citations, looking_up, naming
+from claims.papers.grounding import Ground, Proposal
 from kb import read
 from kb.latex import readable
 from kb.read import View

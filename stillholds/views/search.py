@@ -5,8 +5,8 @@ from html import escape
 
 import streamlit as st
 
-from claims import naming
-from claims.grounding import Ground
+from claims.papers import naming
+from claims.papers.grounding import Ground
 from claims.standing import StandingWord
 from kb import embedding, read, search
 from kb.dates import WrittenDate

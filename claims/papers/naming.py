@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Text, type_coerce
 from sqlmodel import Session, and_, col, or_, select
 
-from claims.grounding import Ground, Known, Lookup, Named, Naming, News, Proposal, ground
+from claims.papers.grounding import Ground, Known, Lookup, Named, Naming, News, Proposal, ground
 from kb.arxiv_papers import canonical, record_of
 from kb.dates import WrittenDate
 from kb.errors import NotFound

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from claims.grounding import Ground
-from claims.naming import grounds, of_entry
+from claims.papers.grounding import Ground
+from claims.papers.naming import grounds, of_entry
 from kb.arxiv_papers import canonical, record_of
 from kb.dates import WrittenDate
 from kb.errors import NotFound

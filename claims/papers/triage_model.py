@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from claims.triage_text import Numbers
+from claims.papers.triage_text import Numbers
 from verifiers.measurement import Value
 
 WEIGHTS = Path(__file__).with_name("triage_weights.json")

@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 from sqlmodel import Session
 
 from claims.errors import CannotSay
-from claims.grounding import Ground, Proposal
-from claims.naming import IN_TEXT, PROPOSALS, of_entry
+from claims.papers.grounding import Ground, Proposal
+from claims.papers.naming import IN_TEXT, PROPOSALS, of_entry
 from kb import arxiv_papers
 from kb.arxiv_papers import canonical
 from kb.errors import ArxivRefused

@@ -5,9 +5,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from claims.triage_cues import CUES, cues, facets_of, is_elsewhere, regime
-from claims.triage_measures import alike, measures_of
-from claims.triage_text import Numbers, Reading, coverage, stems, terms
+from claims.papers.triage_cues import CUES, cues, facets_of, is_elsewhere, regime
+from claims.papers.triage_measures import alike, measures_of
+from claims.papers.triage_text import Numbers, Reading, coverage, stems, terms
 from kb.types import Matrix
 
 # What ranks papers for a claim.

@@ -2,8 +2,8 @@
 
 from claims import runs
 from claims.contract import Contract
+from claims.papers.triage_model import Stance
 from claims.regime import differences
-from claims.triage_model import Stance
 from verifiers.measurement import Profile
 from verifiers.registry import VerifierError
 

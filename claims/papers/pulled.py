@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from pydantic import AwareDatetime
 
-from claims import windows
+from claims.papers import windows
 from kb.models import ArxivEvent
 from verifiers.measurement import Value
 

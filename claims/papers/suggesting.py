@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, or_, select
 
-from claims import ledger, triage
+from claims import ledger
 from claims.freshness import Waiting
-from claims.inbox import PAPER_KINDS, Beside, inbox_of, shown
 from claims.ledger import Entry, PaperAttached, PaperDismissed
-from claims.triage import ClaimText, Lesson, Match
+from claims.papers import triage
+from claims.papers.inbox import PAPER_KINDS, Beside, inbox_of, shown
+from claims.papers.triage import ClaimText, Lesson, Match
 from kb.arxiv_papers import record_of
 from kb.embedding import Embedder
 from kb.models import ArxivEvent, ArxivPaper, Claim, ClaimState, Entity, LedgerEntry, Link, Paper, Suggestion

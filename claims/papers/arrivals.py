@@ -9,11 +9,11 @@ from pydantic import AwareDatetime
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, or_, select
 
-from claims.bearing import ASKED_OF, bearing
 from claims.contract import Contract
 from claims.history import contract_of
-from claims.suggesting import FIRST, INBOX
-from claims.triage import Match
+from claims.papers.bearing import ASKED_OF, bearing
+from claims.papers.suggesting import FIRST, INBOX
+from claims.papers.triage import Match
 from kb.models import ArxivFound, ArxivPaper, ArxivQuery, Entity, Suggestion
 from kb.read import Card, card, find
 from verifiers.measurement import Value

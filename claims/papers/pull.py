@@ -1,6 +1,6 @@
 """Pulls what is new at arXiv for the saved queries, page by page.
 
-Every page is recorded in one transaction together with where the pull then stands (`claims.windows`), so that it may be
+Every page is recorded in one transaction together with where the pull then stands (`claims.papers.windows`), so that it may be
 broken off at any point, by whatever death, and goes on there. What is new is handed on once all queries are in; a query
 that is in and not handed on is known by its `under_way`.
 """
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlmodel import Session, col, func, select
 
-from claims import queries, windows
 from claims.errors import BadQuery, NoQuery, PullRuns
-from claims.looking_up import could_be
-from claims.pulled import PAGE, Means, Pulled, State, Tally
-from claims.terms import Terms
-from claims.windows import UnderWay
+from claims.papers import queries, windows
+from claims.papers.looking_up import could_be
+from claims.papers.pulled import PAGE, Means, Pulled, State, Tally
+from claims.papers.terms import Terms
+from claims.papers.windows import UnderWay
 from kb import arxiv_papers
 from kb.alone import alone
 from kb.errors import NotFound

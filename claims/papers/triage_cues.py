@@ -5,7 +5,7 @@ model, training, domain and size a text speaks of. Plain lists, to be read and a
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from claims.triage_text import holds, stems
+from claims.papers.triage_text import holds, stems
 
 Phrases = frozenset[tuple[str, ...]]
 

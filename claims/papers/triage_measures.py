@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from claims.triage_cues import Phrases, phrases
-from claims.triage_text import holds
+from claims.papers.triage_cues import Phrases, phrases
+from claims.papers.triage_text import holds
 
 _WORDS: Mapping[str, str] = {
     # quantities

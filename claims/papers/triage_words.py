@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from claims.triage_cues import CUES
-from claims.triage_features import Asked, Compared, Told
+from claims.papers.triage_cues import CUES
+from claims.papers.triage_features import Asked, Compared, Told
 
 MOST_NAMED = 4  # of one kind
 LONGEST_QUOTED = 120  # characters of a title or a reason

@@ -7,11 +7,11 @@ from datetime import datetime
 from pydantic import AwareDatetime
 from sqlmodel import Session, col, func, select
 
-from claims import terms
 from claims.errors import BadQuery, NoQuery
-from claims.rota import Turn
-from claims.terms import Kind, Telling, Terms
-from claims.windows import UnderWay
+from claims.papers import terms
+from claims.papers.rota import Turn
+from claims.papers.terms import Kind, Telling, Terms
+from claims.papers.windows import UnderWay
 from kb import arxiv_papers
 from kb.errors import NotFound
 from kb.models import ArxivFound, ArxivQuery

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from claims.triage_cues import regime_words
-from claims.triage_features import Asked, Compared, Told, among, asked, claim_text, compare, mean_direction, told
-from claims.triage_model import WEIGHTS, Stance, model
-from claims.triage_text import LONGEST_TITLE, Reading, bm25, read, terms
-from claims.triage_words import Taken, because
+from claims.papers.triage_cues import regime_words
+from claims.papers.triage_features import Asked, Compared, Told, among, asked, claim_text, compare, mean_direction, told
+from claims.papers.triage_model import WEIGHTS, Stance, model
+from claims.papers.triage_text import LONGEST_TITLE, Reading, bm25, read, terms
+from claims.papers.triage_words import Taken, because
 from kb.embedding import Embedder
 from kb.passages import LONGEST
 from kb.search import DEEPEST, RANK_CONSTANT

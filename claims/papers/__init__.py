@@ -1,0 +1,1 @@
+"""Papers from arXiv beside claims: pulled, grounded, matched, and attached by people."""
