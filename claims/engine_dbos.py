@@ -112,10 +112,10 @@ def _warm_up() -> None:
 def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> None:
     with service.taking(task_id) as is_first:
         if is_first:
-            _insist(store, task_id, means, service)
+            _to_its_end(store, task_id, means, service)
 
 
-def _insist(store: Store, task_id: str, means: Means, service: Service) -> None:
+def _to_its_end(store: Store, task_id: str, means: Means, service: Service) -> None:
     try:
         tasks.carry_out(store, task_id, means, service)
     except Stopping:
