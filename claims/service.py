@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import psutil
-from filelock import FileLock, Timeout
 from sqlmodel import Session, select
 
+import kb.alone
 from claims.errors import Stopping, WorkerRuns
 from claims.runs import Begun, Job
 from kb.models import Worker
@@ -169,22 +169,16 @@ def alone(store: Store) -> Iterator[None]:
     Raises:
         WorkerRuns: when there is one.
     """
-    path = store.location.path
-    if path is None:
+    if store.location.path is None:
         yield
         return
-    lock = FileLock(f"{path}.worker")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise WorkerRuns(
-            f"a worker serves {store.location} already, and a library in a file has one: give that one more slots "
-            "(`stillholds worker --slots N`), or keep the library on PostgreSQL, where any number may serve it"
-        ) from None
-    try:
+    with kb.alone.alone(store, "worker") as is_ours:
+        if not is_ours:
+            raise WorkerRuns(
+                f"a worker serves {store.location} already, and a library in a file has one: give that one more slots "
+                "(`stillholds worker --slots N`), or keep the library on PostgreSQL, where any number may serve it"
+            )
         yield
-    finally:
-        lock.release()
 
 
 def on_leash(stop: Callable[[], None]) -> None:

@@ -258,13 +258,14 @@ def carry_out(store: Store, task_id: str, means: Means, host: Host) -> None:
         job = insist(lambda: _take(store, task_id, host, means.clock()), host)
         if job is None:
             return
-        for pause in PAUSES:
+        for attempt, pause in enumerate(PAUSES):
             _wait(pause, host)
+            if attempt:  # into the line again: the one before may have let its slot go
+                slot.close()
+                slot.enter_context(host.slot(turn))
             ended = _attempt(store, job, task_id, means, host, slot.close)
             if ended is None or ended.cause != "lost" or host.is_stopping():
                 break
-            slot.close()  # and again into the row: the attempt may have let it go
-            slot.enter_context(host.slot(turn))
         insist(lambda: _finish(store, task_id, ended, host, means.clock()), host)
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlmodel import Session, func, select
+from sqlmodel import Session, col, func, select
 
 from kb import fts5, tsvector
 from kb.models import Entity, Passage
@@ -69,7 +69,7 @@ def telling(session: Session, entity: Entity, most: int) -> list[Word]:
     title, said = _words(entity.title), Counter(_words(_body(session, entity)))
     for word in title:
         said[word] += TITLE
-    entries = session.exec(select(func.count(Passage.entity_id.distinct()))).one()  # type: ignore[attr-defined]
+    entries = session.exec(select(func.count(col(Passage.entity_id).distinct()))).one()
     index: Index = fts5 if session.get_bind().dialect.name == "sqlite" else tsvector
     found = []
     for word, times in said.most_common(MOST):

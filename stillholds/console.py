@@ -510,6 +510,11 @@ def described_bar() -> Progress:
     )
 
 
+def turn_words(left: float | None) -> str:
+    """Why arXiv is not asked yet: so many seconds are LEFT, or another process has its turn."""
+    return "another process is asking" if left is None else f"the next question in {left:.0f} s"
+
+
 @contextmanager
 def watching(jobs: Sequence[Job], processes: int) -> Iterator[Terminal]:
     """Show runs as they happen; without a terminal only their beginnings."""

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from claims.papers.grounding import GATE, Finding, Ground, Named, State, counts
 from claims.papers.looking_up import Accepted, Answered
-from stillholds.console import described_bar, marked, notes, out
+from stillholds.console import described_bar, marked, notes, out, turn_words
 from stillholds.words import ground_mark
 
 WIDEST = 60  # characters of the title of an entry in a table
@@ -35,8 +35,7 @@ class Terminal:
 
     def waiting(self, left: float | None) -> None:
         """The next question has to wait; None where another process has its turn."""
-        why = "another process is asking" if left is None else f"the next question in {left:.0f} s"
-        self._bar.update(self._task, description=f"{self._words} ({why})")
+        self._bar.update(self._task, description=f"{self._words} ({turn_words(left)})")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def document(cases: Sequence[Case], properties: Mapping[str, str]) -> bytes:
     whole = JUnitXml("stillholds")
     whole.add_testsuite(suite)
     whole.update_statistics()  # type: ignore[no-untyped-call]  # the package has types for half of itself
-    text: bytes = whole.tostring()  # type: ignore[no-untyped-call]  # so too
+    text: bytes = whole.tostring()  # type: ignore[no-untyped-call]  # the package has types for half of itself
     return text
 
 

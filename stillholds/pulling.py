@@ -8,7 +8,7 @@ from rich.progress import Progress, TaskID
 
 from claims.papers.pulled import Pulled
 from kb.store import Store
-from stillholds.console import described_bar, notes
+from stillholds.console import described_bar, notes, turn_words
 
 
 class Terminal:
@@ -32,9 +32,8 @@ class Terminal:
 
     def waiting(self, left: float | None) -> None:
         """The next question has to wait; None where another process has its turn."""
-        why = "another process is asking" if left is None else f"the next question in {left:.0f} s"
         if self._task is not None:
-            self._bar.update(self._task, description=f"{self._words} ({why})")
+            self._bar.update(self._task, description=f"{self._words} ({turn_words(left)})")
 
     def ended(self, _pulled: Pulled) -> None:
         """Take the bar away."""

@@ -18,6 +18,7 @@ from kb.arxiv_papers import canonical
 from kb.errors import ArxivRefused
 from kb.models import ArxivCheck, ArxivPaper
 from kb.read import find
+from kb.search import terms_of
 from kb.sources.arxiv import Batch
 from kb.sources.arxiv_id import versioned
 from kb.sources.arxiv_record import Record
@@ -29,9 +30,6 @@ AT_ONCE = 100  # ids in one question
 MOST = 5  # proposals for a title
 LIKE = 0.6  # and how similar one must be
 FEW = 4  # words that are asked for when all of them are too many
-_COMMON = frozenset(
-    "a an and are as at by can do does for from how in into is it its of on or the to via we what with".split()
-)
 # https://info.arxiv.org/help/arxiv_identifier.html: what stood in front of the slash.
 _ARCHIVES = frozenset(
     "acc-phys adap-org alg-geom ao-sci astro-ph atom-ph bayes-an chao-dyn chem-ph cmp-lg comp-gas cond-mat cs dg-ga "
@@ -170,7 +168,7 @@ def propose(arxiv: Asking, title: str) -> tuple[Proposal, ...]:
 def questions(title: str) -> list[str]:
     """What to ask arXiv for: the title side by side, then all its telling words, then the longest few of them."""
     words = folded(title).split()
-    telling = list(dict.fromkeys(word for word in words if word not in _COMMON and len(word) > 2)) or words
+    telling = [word for word in terms_of(" ".join(words)) if len(word) > 2] or words
     longest = sorted(telling, key=len, reverse=True)[:FEW]
     asked = [f'ti:"{" ".join(words)}"', " AND ".join(f"ti:{word}" for word in telling)]
     asked += [" AND ".join(f"ti:{word}" for word in telling if word in longest)]

@@ -20,7 +20,7 @@ from kb import read
 from kb.read import View
 from stillholds import options, workers
 from stillholds.views import charts, cite, frame, grounded, instrument, marks, prose, run, timeline
-from stillholds.views.lists import mark_of_run
+from stillholds.views.lists import linked, mark_of_run
 from stillholds.words import (
     Mark,
     between,
@@ -269,12 +269,7 @@ def _attached(view: View) -> None:
 
 def _leaning(view: View) -> None:
     """Who leans on this claim, with the sentence that does."""
-    entries = [
-        f"<span class='sh-small sh-soft'>{escape(link.other.kind)} {escape(link.type.replace('_', ' '))}</span> {frame.link(link.other)}"
-        + (f"<br><span class='sh-small'>{prose.plain(link.sentence)}</span>" if link.sentence else "")
-        for link in view.links
-        if link.direction == "in" and link.type != "attached"
-    ]
+    entries = [linked(link) for link in view.links if link.direction == "in" and link.type != "attached"]
     frame.html(frame.heading("What leans on it", str(len(entries))) + frame.listing(entries))
     if not entries:
         frame.empty("Nothing leans on this claim yet.")

@@ -8,8 +8,8 @@ from claims.overview import Row, RunLine
 from claims.papers import naming
 from claims.papers.grounding import Ground
 from kb import read
-from kb.read import Card
-from stillholds.views import frame, grounded, marks
+from kb.read import Card, Linked
+from stillholds.views import frame, grounded, marks, prose
 from stillholds.words import Mark, decision_mark, fresh_mark, marks_of, run_mark
 
 
@@ -117,3 +117,10 @@ def mark_of_run(line: RunLine) -> Mark:
 def card_of(row: Row) -> Card:
     """The entry that a claim's row is about."""
     return Card(id=row.id, kind="claim", slug=row.slug, title=row.title, short=row.short, is_stub=False)
+
+
+def linked(link: Linked) -> str:
+    """Who names an entry, how, and in which sentence; for a list."""
+    how = f"<span class='sh-small sh-soft'>{escape(link.other.kind)} {escape(link.type.replace('_', ' '))}</span>"
+    sentence = f"<br><span class='sh-small'>{prose.plain(link.sentence)}</span>" if link.sentence else ""
+    return f"{how} {frame.link(link.other)}{sentence}"

@@ -12,7 +12,8 @@ from kb.latex import readable
 from kb.read import View
 from kb.sources.arxiv_record import Record
 from stillholds import citing, options
-from stillholds.views import frame, grounded, prose
+from stillholds.views import frame, grounded
+from stillholds.views.lists import linked
 
 MOST_AUTHORS = 12
 
@@ -117,12 +118,7 @@ def _written(slug: str, form: str) -> str:
 
 
 def _named_by(view: View) -> None:
-    entries = [
-        f"<span class='sh-small sh-soft'>{escape(link.other.kind)} {escape(link.type.replace('_', ' '))}</span> {frame.link(link.other)}"
-        + (f"<br><span class='sh-small sh-soft'>{prose.plain(link.sentence)}</span>" if link.sentence else "")
-        for link in view.links
-        if link.direction == "in"
-    ]
+    entries = [linked(link) for link in view.links if link.direction == "in"]
     if entries:
         frame.html(frame.heading("Who names it", str(len(entries))) + frame.listing(entries))
 
