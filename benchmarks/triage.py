@@ -5,14 +5,16 @@ that are not "unrelated"; a paper without a label counts as not relevant, so pre
 rank by the cosine of a paper's title and abstract with the claim's title, and by bm25 of the claim's words. They take
 no stance; beside ours stands what the commonest stance of the tuning part would have been right by.
 
-The labels of the house are a folder with `claims.jsonl`, `papers.jsonl` and `pairs.jsonl` (benchmarks/triage/README.md);
-weights were made from the part "tuning", and the part "measured" was only measured. Labels of somebody else are such a
-folder, or one file with a pair a line: {"claim": {"id", "title", "body"?, "topics"?, "contract"?}, "paper": {"arxiv",
-"title", "abstract"}, "stance"}. All of them count as "measured".
+The labels of the house are five sets, each a folder with `claims.jsonl`, `papers.jsonl` and `pairs.jsonl`
+(benchmarks/triage/README.md); weights were made from the part "tuning", and the part "measured" was only measured. Labels
+of somebody else are such a folder, or a folder of such folders, or one file with a pair a line: {"claim": {"id", "title",
+"body"?, "topics"?, "contract"?}, "paper": {"arxiv", "title", "abstract"}, "stance"}. All of them count as "measured",
+unless a claim has a "split".
 
 With --json, one object:
-    {"papers": int, "seconds": float, "matcher": str,
-     "parts": {"measured": PART, "tuning": PART}}             a part that has no claims is left out
+    {"papers": int, "seconds": float, "matcher": str,         seconds of processor time, to match alone
+     "parts": {"measured": PART, "tuning": PART},             a part that has no claims is left out
+     "sets": {NAME: {"measured": PART, "tuning": PART}}}      the same set by set, where there are several
     PART = {"claims": int, "pairs": int, "relevant": int, "at": 10,
             "ours": RANKED, "cosine": RANKED, "words": RANKED,
             "stance": {"spoke": int, "of": int, "share": float, "right": int, "accuracy": float | null,
@@ -37,13 +39,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from claims.papers.triage import MATCHER, ClaimText, Match, Stance, match
-from claims.papers.triage_text import bm25, stems, terms
+from claims.papers.triage_text import Numbers, stems
 from kb import embedding
 from kb.embedding import Embedder
+from kb.search import terms_of
 from kb.sources.arxiv_record import Record
 from verifiers.stats import binomial_lower, binomial_upper
 
-LABELS = Path(__file__).parent / "triage"
+LABELS = Path(__file__).parent / "triage" / "hands"
 AT = 10  # what a person would read of one claim in a week
 SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 Made = TypeVar("Made")
@@ -78,22 +81,34 @@ class Labels(NamedTuple):
 def main() -> None:
     """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(description="How well triage ranks and how often its stances are right.")
-    parser.add_argument("--labels", type=Path, default=LABELS, help="a JSONL file of pairs, or a folder like our own")
+    parser.add_argument(
+        "--labels", type=Path, default=LABELS, help="a JSONL file of pairs, a folder like one of ours, or of several"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     asked = parser.parse_args()
     try:
-        labels = read(asked.labels)
+        sets = read_sets(asked.labels)
     except BadLabels as error:
         sys.exit(f"triage: {error}")
-    found = measure(labels, embedding.load())
+    found = measure(sets, embedding.load())
     print(json.dumps(found) if asked.json else table(found))
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 
+def read_sets(path: Path) -> dict[str, Labels]:
+    """The labels at PATH by the names of their sets: a folder of folders has several.
+
+    Raises:
+        BadLabels: when there are none, or a line cannot be used: which, and what is wrong with it.
+    """
+    folders = sorted(path.glob("*/claims.jsonl"))
+    return {file.parent.name: read(file.parent) for file in folders} or {path.stem: read(path)}
+
+
 def read(path: Path) -> Labels:
-    """The labels at PATH.
+    """The labels of one set.
 
     Raises:
         BadLabels: when there are none, or a line cannot be used: which, and what is wrong with it.
@@ -220,29 +235,60 @@ def _usable(labels: Labels, path: Path) -> Labels:
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def measure(labels: Labels, embedder: Embedder) -> dict[str, Any]:
-    """Everything that is printed, as data."""
+class Judged(NamedTuple):
+    """A labelled pair beside what was made of it."""
+
+    claim: tuple[str, str]  # with its set
+    part: str
+    stance: Stance
+    says: str
+    places: Mapping[str, int]  # of the paper in each ranking for the claim, from 0
+    of: int  # papers that were ranked
+
+
+def measure(sets: Mapping[str, Labels], embedder: Embedder) -> dict[str, Any]:
+    """Everything that is printed, as data. Each claim ranks the papers of its own set."""
+    begun = time.process_time()
+    matched = {
+        name: match(list(labels.claims.values()), list(labels.papers.values()), embedder)
+        for name, labels in sets.items()
+    }
+    seconds = time.process_time() - begun
+    pairs = [one for name, labels in sets.items() for one in judged(name, labels, matched[name], embedder)]
+    commonest = _commonest([pair for pair in pairs if pair.part == "tuning"] or pairs)
+    found = {
+        "papers": sum(len(labels.papers) for labels in sets.values()),
+        "seconds": round(seconds, 2),
+        "matcher": MATCHER,
+        "parts": _parts(pairs, commonest),
+    }
+    if len(sets) > 1:
+        found["sets"] = {name: _parts([pair for pair in pairs if pair.claim[0] == name], commonest) for name in sets}
+    return found
+
+
+def judged(
+    name: str, labels: Labels, matched: Mapping[str, Sequence[tuple[str, Match]]], embedder: Embedder
+) -> list[Judged]:
+    """The labelled pairs of one set, each with its places in the rankings, and what was said of it."""
     claims, papers = list(labels.claims.values()), list(labels.papers.values())
-    begun = time.perf_counter()
-    matched = match(claims, papers, embedder)
-    seconds = time.perf_counter() - begun
-    rankings = {
+    rankings: dict[str, Ranking] = {
         "ours": {claim: [arxiv for arxiv, _ in found] for claim, found in matched.items()},
         "cosine": by_cosine(claims, papers, embedder),
         "words": by_words(claims, papers),
     }
-    said = {(claim, arxiv): one for claim, found in matched.items() for arxiv, one in found}
-    commonest = _commonest(labels.of("tuning") or labels.pairs)
-    return {
-        "papers": len(papers),
-        "seconds": round(seconds, 2),
-        "matcher": MATCHER,
-        "parts": {
-            part: _part(labels.of(part), rankings, said, commonest)
-            for part in sorted(set(labels.part.values()))
-            if labels.of(part)
-        },
-    }
+    said = {(claim, arxiv): one.says for claim, found in matched.items() for arxiv, one in found}
+    return [
+        Judged(
+            claim=(name, pair.claim),
+            part=labels.part[pair.claim],
+            stance=pair.stance,
+            says=said[pair.claim, pair.paper],
+            places={who: ranking[pair.claim].index(pair.paper) for who, ranking in rankings.items()},
+            of=len(papers),
+        )
+        for pair in labels.pairs
+    ]
 
 
 def by_cosine(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder) -> Ranking:
@@ -255,7 +301,27 @@ def by_cosine(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: E
 def by_words(claims: Sequence[ClaimText], papers: Sequence[Record]) -> Ranking:
     """Papers by bm25 of the claim's words."""
     texts = [stems(f"{paper.title} {paper.abstract}") for paper in papers]
-    return _ranked(claims, papers, [bm25(terms(claim.title), texts) for claim in claims])
+    return _ranked(claims, papers, [_bm25(_terms(claim.title), texts) for claim in claims])
+
+
+def _terms(text: str) -> list[str]:
+    """The stems in TEXT that are worth looking for, each once."""
+    return list(dict.fromkeys(stem for term in terms_of(text) for stem in stems(term)))
+
+
+def _bm25(wanted: Sequence[str], texts: Sequence[Sequence[str]], k: float = 1.2, b: float = 0.75) -> Numbers:
+    """How well each of TEXTS, given as stems, answers the words that are WANTED (Robertson and Zaragoza 2009, with the
+    constants that SQLite's index has).
+    """
+    lengths = np.array([len(text) for text in texts], dtype=float)
+    scores = np.zeros(len(texts))
+    norm = k * (1 - b + b * lengths / (lengths.mean() or 1.0)) if len(texts) else lengths
+    for stem in wanted:
+        counts = np.array([text.count(stem) for text in texts], dtype=float)
+        holders = np.count_nonzero(counts)
+        rarity = np.log(1 + (len(texts) - holders + 0.5) / (holders + 0.5))
+        scores += rarity * counts * (k + 1) / (counts + norm + 1e-9)
+    return scores
 
 
 def _ranked(claims: Sequence[ClaimText], papers: Sequence[Record], scores: Sequence[Any]) -> Ranking:
@@ -265,40 +331,43 @@ def _ranked(claims: Sequence[ClaimText], papers: Sequence[Record], scores: Seque
     }
 
 
-def _part(
-    pairs: Sequence[Pair],
-    rankings: Mapping[str, Ranking],
-    said: Mapping[tuple[str, str], Match],
-    commonest: Stance,
-) -> dict[str, Any]:
+def _parts(pairs: Sequence[Judged], commonest: Stance) -> dict[str, Any]:
+    """What came out for each part that has pairs."""
+    return {
+        part: _part([pair for pair in pairs if pair.part == part], commonest)
+        for part in sorted({pair.part for pair in pairs})
+    }
+
+
+def _part(pairs: Sequence[Judged], commonest: Stance) -> dict[str, Any]:
     relevant = [pair for pair in pairs if pair.stance != "unrelated"]
     return {
         "claims": len({pair.claim for pair in pairs}),
         "pairs": len(pairs),
         "relevant": len(relevant),
         "at": AT,
-        **{name: _quality(pairs, relevant, ranking) for name, ranking in rankings.items()},
+        **{who: _quality(pairs, relevant, who) for who in ("ours", "cosine", "words")},
         "stance": {
-            **_spoken(pairs, said),
-            "by_stance": {stance: _counts(pairs, said, stance) for stance in get_args(Stance)},
-            "related": _spoken(relevant, said),
+            **_spoken(pairs),
+            "by_stance": {stance: _counts(pairs, stance) for stance in get_args(Stance)},
+            "related": _spoken(relevant),
             "commonest": _ratio(sum(pair.stance == commonest for pair in pairs), len(pairs)),
         },
     }
 
 
-def _quality(pairs: Sequence[Pair], relevant: Sequence[Pair], ranking: Ranking) -> dict[str, Any]:
+def _quality(pairs: Sequence[Judged], relevant: Sequence[Judged], who: str) -> dict[str, Any]:
     """How much of what is relevant stands among the first ten, and how much of the first ten is."""
-    found = sum(pair.paper in ranking[pair.claim][:AT] for pair in relevant)
-    read = sum(len(ranking[claim][:AT]) for claim in {pair.claim for pair in pairs})
+    found = sum(pair.places[who] < AT for pair in relevant)
+    read = sum(min(AT, of) for of in {pair.claim: pair.of for pair in pairs}.values())
     return {"found": found, "recall": _ratio(found, len(relevant)), **_bounds(found, len(relevant)),
             "precision": _ratio(found, read)}  # fmt: skip
 
 
-def _spoken(pairs: Sequence[Pair], said: Mapping[tuple[str, str], Match]) -> dict[str, Any]:
+def _spoken(pairs: Sequence[Judged]) -> dict[str, Any]:
     """How often it speaks of a stance, and is right."""
-    spoken = [pair for pair in pairs if said[pair.claim, pair.paper].says != "unsure"]
-    right = sum(said[pair.claim, pair.paper].says == pair.stance for pair in spoken)
+    spoken = [pair for pair in pairs if pair.says != "unsure"]
+    right = sum(pair.says == pair.stance for pair in spoken)
     return {
         "spoke": len(spoken),
         "of": len(pairs),
@@ -309,8 +378,8 @@ def _spoken(pairs: Sequence[Pair], said: Mapping[tuple[str, str], Match]) -> dic
     }
 
 
-def _counts(pairs: Sequence[Pair], said: Mapping[tuple[str, str], Match], stance: Stance) -> dict[str, int]:
-    spoken = [pair for pair in pairs if said[pair.claim, pair.paper].says == stance]
+def _counts(pairs: Sequence[Judged], stance: Stance) -> dict[str, int]:
+    spoken = [pair for pair in pairs if pair.says == stance]
     return {
         "spoke": len(spoken),
         "right": sum(pair.stance == stance for pair in spoken),
@@ -329,7 +398,7 @@ def _ratio(count: int, of: int) -> float:
     return round(count / of, 4) if of else 0.0
 
 
-def _commonest(pairs: Sequence[Pair]) -> Stance:
+def _commonest(pairs: Sequence[Judged]) -> Stance:
     return Counter(pair.stance for pair in pairs).most_common(1)[0][0]
 
 
@@ -338,7 +407,9 @@ def _commonest(pairs: Sequence[Pair]) -> Stance:
 
 def table(found: Mapping[str, Any]) -> str:
     """What people read."""
-    lines = [f"{found['papers']} papers, each ranked for each claim, in {found['seconds']} s"]
+    lines = [
+        f"{found['papers']} papers, those of its set ranked for each claim, in {found['seconds']} s of processor time"
+    ]
     for name, part in found["parts"].items():
         lines += ["", f"{name}: {part['claims']} claims, {part['pairs']} pairs, {part['relevant']} of them relevant"]
         lines += [f"  {'':8} recall at {AT}                precision at {AT}"]
@@ -348,7 +419,17 @@ def table(found: Mapping[str, Any]) -> str:
                 f"  {who:8} {one['recall']:.3f} [{one['low']:.3f}, {one['high']:.3f}]       {one['precision']:.3f}"
             )
         lines += _stance_lines(part["stance"])
+        lines += [_set_line(which, parts[name]) for which, parts in found.get("sets", {}).items() if name in parts]
     return "\n".join(lines)
+
+
+def _set_line(name: str, part: Mapping[str, Any]) -> str:
+    ours, stance = part["ours"], part["stance"]
+    recall = f"recall {ours['recall']:.3f} [{ours['low']:.3f}, {ours['high']:.3f}] of {part['relevant']}"
+    others = f"cosine {part['cosine']['recall']:.3f}, words {part['words']['recall']:.3f}"
+    return (
+        f"  set {name}: {recall} ({others}); speaks on {stance['spoke']} of {stance['of']}, right in {stance['right']}"
+    )
 
 
 def _stance_lines(stance: Mapping[str, Any]) -> list[str]:

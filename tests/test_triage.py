@@ -1,7 +1,5 @@
 """Matching papers to claims: the ranking, the span, the stance, what is learnt, and text that nobody may trust."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,16 +9,16 @@ from claims.contract import contract_from
 from claims.papers import triage
 from claims.papers.bearing import bearing
 from claims.papers.triage import MATCHER, ClaimText, Lesson, Match, match
-from claims.papers.triage_features import STEADY, Compared, among
+from claims.papers.triage_features import STEADY, standing
 from claims.papers.triage_model import STANCES, model
-from claims.papers.triage_text import coverage, read, stems, terms
+from claims.papers.triage_said import LARGEST_LEXICON, MOST_WORDS, expressions, lexicon, shares_said
+from claims.papers.triage_text import FEWEST_WORDS, read, stems
 from kb import embedding
 from kb.embedding import Embedder
 from kb.sources.arxiv_record import Record
 from tests.kb_support import BagOfWords, reproducible
 from tests.triage_support import CLAIM, FAR, NEAR, OTHER, paper
 
-ABROAD = ClaimText(id="songs", title="The songs of birds are longer in the morning than in the evening.")
 PAPERS = [paper("2601.00001", "Reward and policy entropy", NEAR), paper("2601.00002", "Songs of birds", FAR)]
 
 
@@ -77,6 +75,13 @@ def test_nothing_is_said_of_an_abstract_that_says_too_little(abstract: str) -> N
     assert found.says == "unsure"
     assert found.sureness == 0
     assert "no stance is guessed" in found.reason
+
+
+def test_nothing_is_said_of_a_short_abstract() -> None:
+    short, long = (paper("2601.00004", "Songs", " ".join([FAR] * times)) for times in (1, 4))
+    assert sum(map(len, read(short).stems)) < FEWEST_WORDS <= sum(map(len, read(long).stems))
+    assert not read(short).is_english
+    assert read(long).is_english
 
 
 def test_no_papers_and_no_claims_match_nothing() -> None:
@@ -154,51 +159,86 @@ def test_the_matcher_has_a_name_that_its_parts_make() -> None:
     assert triage._digest() == MATCHER
 
 
-# --- a paper among others, and claims of other fields --------------------------------------------------------------
+# --- a paper among others, and a claim among others ------------------------------------------------------------------
 
 
-def compared_with(*nearness: float) -> list[Compared]:
-    return [Compared({"whole": one}, None) for one in nearness]
+@pytest.mark.parametrize(("claims", "papers"), [(2, 3), (2, 100), (30, 100)])
+def test_how_a_paper_stands_out_counts_for_less_where_claims_or_papers_are_few(claims: int, papers: int) -> None:
+    found = standing(np.eye(claims, papers))
+    assert found.shape == (claims, papers)
+    assert found.sum(axis=0) == pytest.approx(np.zeros(papers), abs=1e-6)
+    assert found[0, 0] > max(0, found[0, 1:].max())
+    alone = np.sqrt(claims - 1)  # standard deviations of one value that differs from all others
+    assert found[0, 0] <= alone * claims / (claims + STEADY) * papers / (papers + STEADY) + 1e-6
 
 
-@pytest.mark.parametrize("count", [1, 3, 100])
-def test_how_a_paper_stands_among_others_counts_for_less_where_they_are_few(count: int) -> None:
-    found = among(compared_with(0.9, *[0.1] * (count - 1)), np.arange(count, dtype=float))
-    standing = [one.values["whole_among"] for one in found]
-    assert sum(standing) == pytest.approx(0, abs=1e-6)
-    alone = math.sqrt(count - 1)  # standard deviations of one value that differs from all others
-    assert standing[0] == pytest.approx(alone * count / (count + STEADY), abs=1e-3)
-
-
-def test_nobody_stands_among_no_papers() -> None:
-    assert among([], np.array([])) == []
-
-
-def test_a_claim_is_familiar_where_the_lists_know_what_it_speaks_of() -> None:
-    assert triage.is_familiar(CLAIM, BagOfWords())
-    assert not triage.is_familiar(ABROAD, BagOfWords())
-
-
-def test_of_a_claim_in_another_field_nothing_is_said_from_few_papers() -> None:
-    assert [found.says for _, found in ranked(PAPERS, ABROAD)] == ["unsure", "unsure"]
+def test_nobody_stands_out_alone() -> None:
+    assert standing(np.array([[0.7]])) == pytest.approx(0)
+    assert standing(np.array([[0.7, 0.1]])) == pytest.approx(np.zeros((1, 2)))  # every paper has one claim only
 
 
 def test_how_likely_the_stances_are_adds_up_to_one() -> None:
     values = next(iter(triage.features_of([CLAIM], PAPERS, BagOfWords()).values()))
-    for is_familiar in (True, False):
-        likely = model().stances(model().field(is_familiar), values)
-        assert set(likely) == set(STANCES)
-        assert sum(likely.values()) == pytest.approx(1)
+    likely = model().stances(values)
+    assert set(likely) == set(STANCES)
+    assert sum(likely.values()) == pytest.approx(1)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def test_words_of_one_stem_are_one_and_words_of_the_trade_count_less() -> None:
+def share(claim: str, *papers: str, same: dict[str, str] | None = None) -> list[float]:
+    """How much of CLAIM each of PAPERS says."""
+    (row,) = shares_said([expressions(claim)], [expressions(text) for text in papers], BagOfWords(same)).tolist()
+    return [float(value) for value in row]
+
+
+def test_words_of_one_stem_are_one() -> None:
     assert stems("Entropies, entropy") == ("entropi", "entropi")
-    wanted = terms("the models' entropies")
-    assert coverage(wanted, stems("entropy")) > coverage(wanted, stems("a model"))
-    assert coverage({}, stems("anything")) == 0
+
+
+def test_a_text_says_words_and_pairs_of_neighbours() -> None:
+    said = expressions("The policy entropy of models, models fall")
+    assert said.words == ("policy", "entropy", "models", "fall")
+    assert said.pairs == (("policy", "entropy"), ("models", "fall"))
+
+
+def test_a_paper_says_a_claim_wholly_in_part_or_not_at_all() -> None:
+    whole, part, none = share(
+        "Reward follows entropy", "Entropy: reward follows entropy", "entropy rises", "birds sing"
+    )
+    assert whole == pytest.approx(1)
+    assert 0 < part < whole
+    assert none == 0
+
+
+def test_other_words_of_the_same_meaning_count() -> None:
+    said = share("entropy", "uncertainty rises", "birds sing", same={"uncertainty": "entropy"})
+    assert said == pytest.approx([1, 0])
+
+
+def test_what_few_papers_say_counts_for_more() -> None:
+    rare, common = share("reward; entropy", "reward", "entropy", "entropy here", "entropy there")[:2]
+    assert rare > common
+
+
+@pytest.mark.parametrize(("claim", "papers"), [("", ["entropy"]), ("entropy", [""]), ("", [""]), ("the of", ["12 7"])])
+def test_who_says_nothing_shares_nothing(claim: str, papers: list[str]) -> None:
+    assert share(claim, *papers) == [0]
+
+
+def test_nothing_is_shared_where_there_is_nothing() -> None:
+    assert shares_said([], [], BagOfWords()).shape == (0, 0)
+    assert shares_said([expressions("entropy")], [], BagOfWords()).shape == (1, 0)
+
+
+def test_texts_and_lexicon_are_bounded() -> None:
+    said = expressions(" ".join(f"word{n}" for n in range(2 * MOST_WORDS)))
+    assert (len(said.words), len(said.pairs)) == (MOST_WORDS, MOST_WORDS)
+    many = [expressions(" ".join(f"w{n}x{k}" for k in range(300))) for n in range(LARGEST_LEXICON // 300 + 5)]
+    known = lexicon([expressions("entropy")], [*many, *many[-1:]], BagOfWords())
+    assert len(known.places) == LARGEST_LEXICON + 1
+    assert {"entropy", *many[-1].words} <= set(known.places)  # what is asked, and what most papers have
 
 
 # --- the real embedder -----------------------------------------------------------------------------------------------
@@ -213,7 +253,15 @@ def test_the_real_embedder_finds_what_other_words_say(minilm: Embedder) -> None:
     (first, near), (_, far) = match([CLAIM], papers, minilm)[CLAIM.id]
     assert first == "2601.00008"
     assert near.parts.subject > far.parts.subject
-    assert far.says == "unrelated"
+
+
+def test_what_is_far_from_all_claims_is_unrelated_where_claims_and_papers_are_many(minilm: Embedder) -> None:
+    claims = [CLAIM, *(OTHER.model_copy(update={"id": f"other-{n}"}) for n in range(triage.FEWEST_CLAIMS - 1))]
+    many = [paper(f"2602.{n:05}", "Reward and policy entropy", NEAR) for n in range(triage.FEWEST_PAPERS - 1)]
+    far = paper("2601.00002", "Songs of birds", " ".join([FAR] * 4))
+    assert dict(match(claims, [*many, far], minilm)[CLAIM.id])[far.arxiv].says == "unrelated"
+    for fewer in (match(claims[:-1], [*many, far], minilm), match(claims, [*many[:-1], far], minilm)):
+        assert dict(fewer[CLAIM.id])[far.arxiv].says == "unsure"
 
 
 # --- what run would bear on it ---------------------------------------------------------------------------------------

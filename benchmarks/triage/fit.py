@@ -1,9 +1,9 @@
-"""Makes claims/papers/triage_weights.json from the tuning part and the practice pairs: `python -P benchmarks/triage/fit.py`.
+"""Makes claims/papers/triage_weights.json from the labels that may be tuned on: `python -P benchmarks/triage/fit.py`.
 
 The measured part is never read: `tuning()` drops it before anything else is done. Penalty, softness and the borders of
-speaking come from cross-validation in which claims are left out with the papers that are labelled for them, each claim of
-the tuning part in turn and the claims of practice in groups. Papers without a label count as not relevant where relevance
-is fitted, and are left out where stances are.
+speaking are what does best where a whole hand is left out, claims, papers and labels: everything is fitted to what the
+other hands wrote, and asked of what it wrote. Papers without a label count as not relevant where relevance is fitted, and
+are left out where stances are; whether a pair is unrelated is learnt and asked only where an abstract is long enough.
 """
 
 import hashlib
@@ -16,68 +16,56 @@ import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
-from benchmarks.triage import AT, LABELS, Labels, read
-from claims.papers.triage import Stance, features_of, is_familiar
-from claims.papers.triage_features import BEARING, BEARING_ABROAD, MANNER, RELEVANCE
-from claims.papers.triage_model import MANNERS, STANCES, WEIGHTS, Field, Linear, Model
+from benchmarks.triage import AT, LABELS, Labels, read_sets
+from claims.papers.triage import Stance, features_of
+from claims.papers.triage_features import BEARING, MANNER, RELEVANCE
+from claims.papers.triage_model import MANNERS, STANCES, WEIGHTS, Linear, Model
+from claims.papers.triage_text import read as read_paper
 from kb import embedding
 from kb.embedding import Embedder
 
 Numbers = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-PENALTIES = (1.0, 3.0, 10.0, 30.0)
-RIGHT_WHEN_SPEAKING = 0.93  # in cross-validation, where 0.9 is the goal: the labels are few
+PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
+RIGHT_WHEN_SPEAKING = 0.93  # of a hand left out, where 0.9 is the goal: the labels are few
 FEWEST_SPOKEN = 8
 NEVER = 1.1  # nothing is that sure
-GROUPS = 12  # of the claims of practice: so many fits instead of one a claim
-PRACTICE = LABELS / "practice.jsonl"
 
 
 def main() -> None:
-    """Fit, say what cross-validation found, and write the weights."""
+    """Fit, say what was found on hands left out, and write the weights."""
+    sets = {name: tuning(labels) for name, labels in read_sets(LABELS).items()}
+    hands = {name: labels for name, labels in sets.items() if labels.pairs}
     embedder = embedding.load()
-    labels, practice = tuning(read(LABELS)), read(PRACTICE)
-    tuned, practised = rows_of(labels, embedder), rows_of(practice, embedder)
-    known = [row for row in tuned + practised if row.stance]
-    related = [row for row in known if row.stance != "unrelated"]
-    manner = fitted(MANNER, related, classes(related), len(MANNERS))
-    at_home = tuned + [row for row in known if row.claim in labels.claims and row.paper in practice.papers]
-    away = [row for row in practised if row.claim not in labels.claims]
+    rows = [row for hand, labels in hands.items() for row in rows_of(hand, labels, embedder)]
+    related = [row for row in rows if row.stance not in {None, "unrelated"}]
+    known = [row for row in rows if row.stance and row.is_readable]
+    relevance = fitted(
+        "relevance", RELEVANCE, rows, np.array([int(row.stance not in {None, "unrelated"}) for row in rows]), 2
+    )
+    unrelated = fitted("unrelated", BEARING, known, np.array([int(row.stance == "unrelated") for row in known]), 2)
+    manner = fitted("manner", MANNER, related, classes(related), len(MANNERS))
+    shares = combined(unrelated, manner, known, related)
     model = Model(
-        made_from=digest(labels, practice),
-        familiar=field(BEARING, [row for row in at_home if row.is_familiar], known, manner, related),
-        abroad=field(BEARING_ABROAD, [row for row in away if not row.is_familiar], known, manner, related),
+        made_from=digest(*hands.values()),
+        relevance=one_row(relevance.model),
+        unrelated=one_row(unrelated.model),
         manner=manner.model,
+        speaks_from={stance: speaks_from(stance, shares, known) for stance in STANCES},
     )
     WEIGHTS.write_text(json.dumps(model.model_dump(mode="json"), indent=1) + "\n")
     print(f"written to {WEIGHTS}")
 
 
-def field(
-    bearing: Sequence[str], ranked: Sequence["Row"], known: Sequence["Row"], manner: "Fitted", related: Sequence["Row"]
-) -> Field:
-    """How the claims of one field are judged: by what is RANKED for them, and by those of their pairs that are KNOWN."""
-    is_familiar = ranked[0].is_familiar
-    print("--- familiar" if is_familiar else "--- abroad")
-    pairs = [row for row in known if row.is_familiar == is_familiar]
-    relevance = fitted(RELEVANCE, ranked, np.array([int(row.stance not in {None, "unrelated"}) for row in ranked]), 2)
-    unrelated = fitted(bearing, pairs, np.array([int(row.stance == "unrelated") for row in pairs]), 2)
-    shares = combined(unrelated, manner, pairs, related)
-    return Field(
-        relevance=one_row(relevance.model),
-        unrelated=one_row(unrelated.model),
-        speaks_from={stance: speaks_from(stance, shares, pairs) for stance in STANCES},
-    )
-
-
 class Row(NamedTuple):
-    """A claim beside a paper."""
+    """A claim beside a paper of the same hand."""
 
+    hand: str
     claim: str
     paper: str
     stance: Stance | None
-    is_familiar: bool
+    is_readable: bool
     values: Mapping[str, float]
 
 
@@ -86,12 +74,12 @@ def classes(rows: Sequence[Row]) -> Whole:
     return np.array([STANCES.index(row.stance) for row in rows if row.stance])
 
 
-def rows_of(labels: Labels, embedder: Embedder) -> list[Row]:
+def rows_of(hand: str, labels: Labels, embedder: Embedder) -> list[Row]:
     """Every claim beside every paper, with what is compared."""
-    familiar = {name: is_familiar(claim, embedder) for name, claim in labels.claims.items()}
+    readable = {name: read_paper(paper).is_english for name, paper in labels.papers.items()}
     features = features_of(list(labels.claims.values()), list(labels.papers.values()), embedder)
     stance: dict[tuple[str, str], Stance] = {(pair.claim, pair.paper): pair.stance for pair in labels.pairs}
-    return [Row(*key, stance.get(key), familiar[key[0]], values) for key, values in sorted(features.items())]
+    return [Row(hand, *key, stance.get(key), readable[key[1]], values) for key, values in sorted(features.items())]
 
 
 def one_row(model: Linear) -> Linear:
@@ -123,7 +111,7 @@ def digest(*sets: Labels) -> str:
 
 
 class Fitted(NamedTuple):
-    """A model, made as sure as it was right on claims left out; what it said of them, (rows, classes), before the
+    """A model, made as sure as it was right on hands left out; what it said of them, (rows, classes), before the
     softmax; and by what its numbers were divided for that.
     """
 
@@ -133,8 +121,8 @@ class Fitted(NamedTuple):
     softness: float
 
 
-def fitted(names: Sequence[str], rows: Sequence[Row], classes: Whole, count: int) -> Fitted:
-    """The softmax model with the penalty that does best on claims left out."""
+def fitted(what: str, names: Sequence[str], rows: Sequence[Row], classes: Whole, count: int) -> Fitted:
+    """The softmax model with the penalty that does best on hands left out."""
     values = values_of(names, rows)
     tried = {}
     for penalty in PENALTIES:
@@ -142,11 +130,15 @@ def fitted(names: Sequence[str], rows: Sequence[Row], classes: Whole, count: int
         for out, kept in folds(rows):
             said[out] = logits(fit(values[kept], classes[kept], count, penalty, names), values[out])
         tried[penalty] = said
-        print(f"penalty {penalty:g}: loss {loss(said, classes):.4f}")
-        if count == 2:
-            print(f"  recall at {AT}: {recall(said[:, 1] - said[:, 0], classes, rows):.3f}")
     best = min(tried, key=lambda penalty: loss(tried[penalty], classes))
     soft = float(minimize_scalar(lambda soft: loss(tried[best] / soft, classes), bounds=(0.3, 3.0), method="bounded").x)
+    print(f"{what}: penalty {best:g}, loss {loss(tried[best] / soft, classes):.3f} on hands left out")
+    for hand in dict.fromkeys(row.hand for row in rows if what == "relevance"):
+        mine = np.array([row.hand == hand for row in rows])
+        score = (tried[best][:, 1] - tried[best][:, 0])[mine]
+        print(
+            f"  recall at {AT}, {hand} left out: {recall(score, classes[mine], [r for r in rows if r.hand == hand]):.3f}"
+        )
     return Fitted(softened(fit(values, classes, count, best, names), soft), tried[best] / soft, best, soft)
 
 
@@ -166,9 +158,9 @@ def softened(model: Linear, softness: float) -> Linear:
 
 
 def combined(unrelated: Fitted, manner: Fitted, pairs: Sequence[Row], related: Sequence[Row]) -> Numbers:
-    """How likely each stance was said to be of claims left out, (pairs, STANCES).
+    """How likely each stance was said to be of pairs of a hand left out, (pairs, STANCES).
 
-    How an unrelated paper would stand to the claim is nowhere fitted, and so is said by models that its claim had no part in.
+    How an unrelated paper would stand to the claim is nowhere fitted, and so is said by models that its hand had no part in.
     """
     other = expit(unrelated.left_out[:, 1] - unrelated.left_out[:, 0])
     shares = np.zeros((len(pairs), len(STANCES)))
@@ -183,19 +175,12 @@ def combined(unrelated: Fitted, manner: Fitted, pairs: Sequence[Row], related: S
 
 
 def folds(rows: Sequence[Row], of: Sequence[Row] | None = None) -> list[tuple[Flags, Flags]]:
-    """Rows to leave out, OF these or the same, each with the ROWS to fit on then: of other claims and, since labels of
-    one paper are alike, of other papers than those that are labelled for the claims left out.
-    """
+    """For each hand what to leave out, OF these or the same, and the ROWS of the others to fit on then."""
     asked = rows if of is None else of
-    practised = sorted({row.claim for row in asked if row.paper.startswith("practice/")})
-    tuned = sorted({row.claim for row in asked} - set(practised))
-    found = []
-    for left in [{claim} for claim in tuned] + [set(practised[start::GROUPS]) for start in range(GROUPS)]:
-        papers = {row.paper for row in [*rows, *asked] if row.claim in left and row.stance}
-        out = np.array([row.claim in left for row in asked])
-        if out.any():
-            found.append((out, np.array([row.claim not in left and row.paper not in papers for row in rows])))
-    return found
+    return [
+        (np.array([row.hand == hand for row in asked]), np.array([row.hand != hand for row in rows]))
+        for hand in dict.fromkeys(row.hand for row in asked)
+    ]
 
 
 def fit(values: Numbers, classes: Whole, count: int, penalty: float, names: Sequence[str]) -> Linear:
@@ -249,11 +234,14 @@ def speaks_from(stance: Stance, shares: Numbers, pairs: Sequence[Row]) -> float:
     guessed = np.flatnonzero(shares.argmax(axis=1) == this)
     order = guessed[np.argsort(-shares[guessed, this], kind="stable")]
     right = np.cumsum(classes(pairs)[order] == this)
+    hands = dict.fromkeys(row.hand for row in pairs)
     enough = [n for n in range(FEWEST_SPOKEN, len(order) + 1) if right[n - 1] / n >= RIGHT_WHEN_SPEAKING]
     spoken = max(enough, default=0)
     print(f"{stance}: {len(order)} guesses of {len(pairs)}, {right[-1] if len(order) else 0} right", end="; ")
-    practised = sum(pairs[index].paper.startswith("practice/") for index in order[:spoken])
-    print(f"speaks on {spoken}, {practised} of them practice, right in {right[spoken - 1] if spoken else 0}")
+    by = {
+        hand: [pairs[index].stance == stance for index in order[:spoken] if pairs[index].hand == hand] for hand in hands
+    }
+    print("speaks on", ", ".join(f"{len(said)} of {hand}, {sum(said)} right" for hand, said in by.items()))
     return round(float(shares[order[spoken - 1], this]), 4) if spoken else NEVER
 
 

@@ -1,7 +1,7 @@
 """Which papers bear on which claims, how they stand to them, and why: a guess for a person to look at, never a verdict.
 
-Candidates come from two rankings, by meaning and by words, fused as search fuses them. The best are read sentence by
-sentence. A score is how likely a paper bears on a claim; its parts, its span and its reason say what made it. A stance
+Of all papers it is found out how much of each claim they say, word by word. The best are read sentence by sentence. A
+score is how likely a paper bears on a claim; its parts, its span and its reason say what made it. A stance
 is a guess with how sure it is, and "unsure" where that is not enough. What a person dismissed for a claim lowers what
 is like it, for that claim alone. benchmarks/triage/README.md has the figures.
 """
@@ -15,21 +15,33 @@ import numpy as np
 from pydantic import Field
 
 from claims.papers.triage_cues import regime_words
-from claims.papers.triage_features import Asked, Compared, Told, among, asked, claim_text, compare, mean_direction, told
+from claims.papers.triage_features import (
+    Asked,
+    Compared,
+    Told,
+    asked,
+    claim_expressions,
+    claim_text,
+    compared,
+    mean_direction,
+    paper_expressions,
+    told,
+)
 from claims.papers.triage_model import WEIGHTS, Stance, model
-from claims.papers.triage_text import LONGEST_TITLE, Reading, bm25, read, terms
+from claims.papers.triage_said import shares_said
+from claims.papers.triage_text import LONGEST_TITLE, Numbers, Reading, read
 from claims.papers.triage_words import Taken, because
 from kb.embedding import Embedder
 from kb.passages import LONGEST
-from kb.search import DEEPEST, RANK_CONSTANT
 from kb.sources.arxiv_record import Record
 from kb.types import Matrix
 from verifiers.measurement import Value
 
-__all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "features_of", "is_familiar", "match"]
+__all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "features_of", "match"]
 
-READ_AT_MOST = 300  # papers that are read sentence by sentence: encoding is nearly all of the cost
-READ_AT_LEAST = 15  # of each claim's best candidates, however many claims there are
+READ_AT_MOST = 150  # papers that are read sentence by sentence: encoding is nearly all of the cost
+READ_AT_LEAST = 12  # of each claim's best candidates, however many claims there are
+FEWEST_CLAIMS, FEWEST_PAPERS = 15, 80  # that are matched at once: among fewer, too much seems unrelated
 MOST_TOPICS = 20
 LIKE_A_LESSON = 0.65  # cosine: from there on a paper is like a dismissed one
 LESSON_TAKES = 0.6  # of the score of a paper that says the same as a dismissed one
@@ -89,6 +101,12 @@ class _Seen(NamedTuple):
     readings: list[Reading]
     papers: list[Told]
     records: Sequence[Record]
+    shares: Numbers  # (claims, papers): how much of each claim each paper says
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether claims and papers are many enough to say how one of them stands to another."""
+        return len(self.claims) >= FEWEST_CLAIMS and len(self.papers) >= FEWEST_PAPERS
 
 
 def match(
@@ -101,12 +119,13 @@ def match(
     seen = _see(claims, papers, embedder)
     taught = _Taught(embedder)
     found = {}
-    for claim, question in zip(claims, seen.claims, strict=True):
+    for claim, question, beside in zip(
+        claims, seen.claims, compared(seen.claims, seen.papers, seen.shares), strict=True
+    ):
         learnt = taught.of((lessons or {}).get(claim.id, ()))
-        beside = zip(_compared(question, seen), seen.papers, seen.readings, seen.records, strict=True)
         matches = [
-            (reading.arxiv, _match(question, compared, paper, reading, record, learnt))
-            for compared, paper, reading, record in beside
+            (reading.arxiv, _match(question, one, paper, reading, record, learnt, seen.is_enough))
+            for one, paper, reading, record in zip(beside, seen.papers, seen.readings, seen.records, strict=True)
         ]
         found[claim.id] = sorted(matches, key=lambda item: (-item[1].score, item[0]))
     return found
@@ -120,15 +139,10 @@ def features_of(
     """
     seen = _see(claims, papers, embedder, len(papers))
     return {
-        (claim.id, reading.arxiv): compared.values
-        for claim, question in zip(claims, seen.claims, strict=True)
-        for reading, compared in zip(seen.readings, _compared(question, seen), strict=True)
+        (claim.id, reading.arxiv): one.values
+        for claim, beside in zip(claims, compared(seen.claims, seen.papers, seen.shares), strict=True)
+        for reading, one in zip(seen.readings, beside, strict=True)
     }
-
-
-def is_familiar(claim: ClaimText, embedder: Embedder) -> bool:
-    """Whether CLAIM is of the field that the lists of quantities were made for."""
-    return _see([claim], [], embedder).claims[0].is_familiar
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -140,15 +154,20 @@ def _see(
     """Read claims and papers, each text encoded once, and the candidates deeply."""
     readings = [read(paper) for paper in papers]
     bounded = [_bounded(claim) for claim in claims]
+    shares = shares_said(
+        [claim_expressions(one) for one in bounded], [paper_expressions(one) for one in readings], embedder
+    )
+    deep = _candidates(shares, at_most)
     said = [text for claim in bounded for text in (claim.title, claim_text(claim))]
-    vectors = _encoded([*said, *(reading.title for reading in readings)], embedder)
-    deep = _candidates([claim.title for claim in bounded], readings, vectors, at_most)
-    vectors |= _encoded([text for index in deep for text in readings[index].sentences], embedder)
+    read_deeply = [text for index in deep for text in (readings[index].title, *readings[index].sentences)]
+    vectors = _encoded([*said, *read_deeply], embedder)
+    dimension = max((len(vector) for vector in vectors.values()), default=1)
     return _Seen(
         [asked(claim, regime_words(claim.contract), vectors) for claim in bounded],
         readings,
-        [told(reading, vectors, index in deep) for index, reading in enumerate(readings)],
+        [told(reading, vectors, index in deep, dimension) for index, reading in enumerate(readings)],
         papers,
+        shares,
     )
 
 
@@ -164,50 +183,33 @@ def _encoded(texts: Iterable[str], embedder: Embedder) -> dict[str, Matrix]:
     return dict(zip(wanted, embedder.encode(wanted), strict=True)) if wanted else {}
 
 
-def _candidates(
-    titles: Sequence[str], readings: Sequence[Reading], vectors: Mapping[str, Matrix], at_most: int
-) -> set[int]:
-    """The papers to read deeply: each claim's best by the fused rankings, rank by rank, until there are enough."""
-    if len(readings) <= at_most:
-        return set(range(len(readings)))
-    by_title = np.array([vectors[reading.title] for reading in readings])
-    words = [reading.words for reading in readings]
-    rankings = [_fused(by_title @ vectors[title], bm25(terms(title), words)) for title in titles]
+def _candidates(shares: Numbers, at_most: int) -> set[int]:
+    """The papers to read deeply: those that say most of each claim, rank by rank, until there are enough."""
+    claims, papers = shares.shape
+    if papers <= at_most:
+        return set(range(papers))
+    rankings = np.argsort(-shares, axis=1, kind="stable")
     deep: set[int] = set()
-    for depth in range(2 * DEEPEST):
+    for depth in range(papers if claims else 0):
         if depth >= READ_AT_LEAST and len(deep) >= at_most:
             break
-        deep |= {ranking[depth] for ranking in rankings if depth < len(ranking)}
+        deep |= set(rankings[:, depth].tolist())
     return deep
-
-
-def _fused(*scores: Any) -> list[int]:
-    """Papers by the sum of their reciprocal ranks in each list, best first."""
-    fused: dict[int, float] = {}
-    for score in scores:
-        for rank, index in enumerate(np.argsort(-score, kind="stable")[:DEEPEST], start=1):
-            fused[int(index)] = fused.get(int(index), 0.0) + 1 / (RANK_CONSTANT + rank)
-    return sorted(fused, key=lambda index: (-fused[index], index))
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def _compared(claim: Asked, seen: _Seen) -> list[Compared]:
-    """CLAIM beside every paper, and how each paper stands among all."""
-    texts = [reading.title_stems + reading.words for reading in seen.readings]  # what a title says counts twice
-    return among([compare(claim, paper) for paper in seen.papers], bm25(claim.all_terms, texts))
-
-
-def _match(claim: Asked, compared: Compared, paper: Told, reading: Reading, record: Record, learnt: "_Learnt") -> Match:
-    values = compared.values
+def _match(
+    claim: Asked, beside: Compared, paper: Told, reading: Reading, record: Record, learnt: "_Learnt", may_speak: bool
+) -> Match:
+    values = beside.values
     taken = learnt.lowers(paper)
-    field = model().field(claim.is_familiar)
-    score = field.score(values) * (taken.factor if taken else 1.0)
-    likely = model().stances(field, values)
+    score = model().score(values) * (taken.factor if taken else 1.0)
+    likely = model().stances(values)
     stance = max(likely, key=lambda one: likely[one])
-    readable = not _why_unread(compared.nearest, reading)
-    start, stop = reading.spans[compared.nearest] if compared.nearest is not None else (0, 0)
+    readable = not _why_unread(beside.nearest, reading)
+    start, stop = reading.spans[beside.nearest] if beside.nearest is not None else (0, 0)
     parts = Parts(
         subject=_share((values["sentence"] + values["whole"]) / 2),
         method=_share(values["method"]),
@@ -223,8 +225,8 @@ def _match(claim: Asked, compared: Compared, paper: Told, reading: Reading, reco
         span=record.abstract[start:stop],
         stance=stance,
         sureness=sure,
-        says=stance if readable and field.speaks(stance, sure) else "unsure",
-        reason=because(claim, paper, compared, _why_unread(compared.nearest, reading), taken),
+        says=stance if readable and may_speak and model().speaks(stance, sure) else "unsure",
+        reason=because(claim, paper, beside, _why_unread(beside.nearest, reading), taken),
     )
 
 
@@ -233,7 +235,7 @@ def _why_unread(nearest: int | None, reading: Reading) -> str:
     if not reading.sentences:
         return "there is no abstract"
     if nearest is None:
-        return "it was not read sentence by sentence: others are nearer by title and words"
+        return "it was not read sentence by sentence: others say more of the claim"
     return "" if reading.is_english else "its abstract has too few plain English words to guess from"
 
 
@@ -273,7 +275,7 @@ class _Taught:
 
     def _direction(self, lesson: Lesson) -> Matrix:
         reading = read(lesson)
-        return mean_direction(list(self._embedder.encode([reading.title, *reading.sentences])))
+        return mean_direction(self._embedder.encode([reading.title, *reading.sentences]))
 
 
 # --- what made it ----------------------------------------------------------------------------------------------------

@@ -97,11 +97,6 @@ def regime(claim: Mapping[str, frozenset[str]], paper: Mapping[str, frozenset[st
     return sum(met) / len(met)
 
 
-def is_elsewhere(claim: Mapping[str, frozenset[str]], paper: Mapping[str, frozenset[str]]) -> bool:
-    """Whether a paper speaks of another kind of model, or of no model at all, and the claim does not."""
-    return bool(paper["kind of model"] - claim["kind of model"] - {"language models"})
-
-
 # The lists by the name of the feature that each makes.
 CUES: Mapping[str, Phrases] = {
     "against": AGAINST,

@@ -5,22 +5,16 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from claims.papers.triage_cues import CUES, cues, facets_of, is_elsewhere, regime
+from claims.papers.triage_cues import CUES, cues, facets_of, regime
 from claims.papers.triage_measures import alike, measures_of
-from claims.papers.triage_text import Numbers, Reading, coverage, stems, terms
+from claims.papers.triage_said import Expressions, expressions
+from claims.papers.triage_text import Numbers, Reading, stems
 from kb.types import Matrix
 
-# What ranks papers for a claim.
-RELEVANCE = ("sentence", "next", "title", "whole", "body", "words", "all_words", "regime", "method", "elsewhere")
-# What says that a paper bears on a claim at all. Of a claim in another field the lists of quantities know too little,
-# and how a paper stands among the others says more.
-BEARING = ("whole", "whole_title", "all_words", "regime", "method", "elsewhere")
-BEARING_ABROAD = (*RELEVANCE, "whole_among", "words_among")
-# What says how a paper that bears on a claim stands to it: the cues near the claim's subject and in the whole abstract.
-MANNER = (*RELEVANCE, *CUES, *(f"{name}_anywhere" for name in CUES))
-FAMILIAR = 2  # quantities, and facets of a regime, that the lists know of a claim in the field that they were made for
-STEADY = 20  # papers: among fewer, how one stands among them counts less than half of what it seems
-NEAR = 0.1  # cosine: a sentence that much further from the claim than the nearest one counts 1/e of it
+RELEVANCE = ("said", "said_here", "whole", "method", "regime")  # what ranks papers for a claim
+BEARING = ("said", "said_here", "whole", "field", "regime")  # what says that a paper bears on a claim at all
+MANNER = (*RELEVANCE, *CUES)  # what says how a paper that bears on a claim stands to it
+STEADY = 20  # papers or claims: among fewer, how one stands among them counts less than half of what it seems
 
 Vectors = Mapping[str, Matrix]
 Facets = Mapping[str, frozenset[str]]
@@ -44,25 +38,16 @@ class Asked(NamedTuple):
 
     title: Matrix  # (dimension,)
     whole: Matrix  # (dimension,): the title with body and topics
-    terms: Mapping[str, float]
-    all_terms: Mapping[str, float]
     measures: Mapping[str, float]
     facets: Facets
 
-    @property
-    def is_familiar(self) -> bool:
-        """Whether the lists of quantities and regimes know enough of what the claim speaks of."""
-        return len(self.measures) >= FAMILIAR and sum(map(bool, self.facets.values())) >= FAMILIAR
-
 
 class Told(NamedTuple):
-    """A paper, ready to be compared. Of one that was not read deeply, `sentences` has no rows."""
+    """A paper, ready to be compared. Of one that was not read deeply, `sentences` has no rows, and `whole` no length."""
 
-    title: Matrix  # (dimension,)
     sentences: Matrix  # (n, dimension)
     whole: Matrix  # (dimension,): the mean of title and sentences, of length 1
     cues: Matrix  # (n, lists)
-    words: frozenset[str]
     measures: Mapping[str, float]
     facets: Facets
 
@@ -79,6 +64,16 @@ def claim_text(claim: Stated) -> str:
     return " ".join(part for part in (claim.title, claim.body, ", ".join(claim.topics)) if part)
 
 
+def claim_expressions(claim: Stated) -> Expressions:
+    """What a claim is looked for by."""
+    return expressions(". ".join((claim.title, claim.body, *claim.topics)))
+
+
+def paper_expressions(reading: Reading) -> Expressions:
+    """What a paper is found by."""
+    return expressions(". ".join((reading.title, *reading.sentences)))
+
+
 def asked(claim: Stated, regime_said: str, vectors: Vectors) -> Asked:
     """CLAIM, ready to be compared; VECTORS has its title and its whole text."""
     whole = claim_text(claim)
@@ -86,86 +81,74 @@ def asked(claim: Stated, regime_said: str, vectors: Vectors) -> Asked:
     return Asked(
         title=vectors[claim.title],
         whole=vectors[whole],
-        terms=terms(claim.title),
-        all_terms=terms(whole),
         measures=measures_of(words),
         facets=facets_of(words + stems(regime_said)),
     )
 
 
-def told(reading: Reading, vectors: Vectors, deeply: bool) -> Told:
-    """A paper, ready to be compared; VECTORS has its title and, where it is read DEEPLY, its sentences."""
-    title = vectors[reading.title]
+def told(reading: Reading, vectors: Vectors, deeply: bool, dimension: int) -> Told:
+    """A paper, ready to be compared; where it is read DEEPLY, VECTORS has its title and its sentences."""
     read = reading.sentences if deeply else ()
-    sentences = np.array([vectors[sentence] for sentence in read]).reshape(len(read), len(title))
+    texts = (reading.title, *read) if deeply else ()
+    directions: Matrix = np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), dimension)
     found = np.array([cues(words) for words in reading.stems[: len(read)]]).reshape(len(read), len(CUES))
-    words = reading.words
     return Told(
-        title,
-        sentences,
-        mean_direction([title, *sentences]),
-        found,
-        frozenset(words),
-        measures_of(words),
-        facets_of(words),
+        sentences=directions[1:],
+        whole=mean_direction(directions),
+        cues=found,
+        measures=measures_of(reading.words),
+        facets=facets_of(reading.words),
     )
 
 
-def mean_direction(vectors: Sequence[Matrix]) -> Matrix:
-    """The mean of VECTORS, of length 1."""
-    mean: Matrix = np.mean(vectors, axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-9)
+def mean_direction(vectors: Matrix) -> Matrix:
+    """The mean of VECTORS, (n, dimension), of length 1; of no length where there are none."""
+    summed: Matrix = vectors.sum(axis=0)
+    return summed / max(float(np.linalg.norm(summed)), 1e-9)
 
 
-def compare(claim: Asked, paper: Told) -> Compared:
-    """The features of CLAIM beside PAPER, all but the cues from 0 to about 1."""
-    title = float(paper.title @ claim.title)
-    near = paper.sentences @ claim.title  # (n,)
-    order = np.argsort(-near, kind="stable")
-    values = {
-        "sentence": float(near[order[0]]) if len(near) else title,
-        "next": float(near[order[1:3]].mean()) if len(near) > 1 else title,
-        "title": title,
-        "whole": float(paper.whole @ claim.whole),
-        "whole_title": float(paper.whole @ claim.title),
-        "body": float((paper.sentences @ claim.whole).max()) if len(near) else title,
-        "words": coverage(claim.terms, paper.words),
-        "all_words": coverage(claim.all_terms, paper.words),
-        "regime": regime(claim.facets, paper.facets),
-        "elsewhere": float(is_elsewhere(claim.facets, paper.facets)),
-        "method": alike(claim.measures, paper.measures),
-        **_cue_values(near, paper.cues),
-    }
-    return Compared(values, int(order[0]) if len(near) else None)
-
-
-def among(compared: Sequence[Compared], answered: Numbers) -> list[Compared]:
-    """COMPARED, one a paper, with how each stands among all of them: in meaning, and in how well it ANSWERED the words of
-    the claim. In standard deviations, less of them where papers are few.
+def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -> list[list[Compared]]:
+    """Every claim beside every paper, for each of CLAIMS a list that follows PAPERS; SHARES, (claims, papers), is how much
+    of each claim each paper says.
     """
-    meaning = _standing(np.array([one.values["whole"] for one in compared]))
-    words = _standing(answered)
+    if not claims or not papers:
+        return [[] for _ in claims]
+    field = mean_direction(np.array([claim.whole for claim in claims]))
     return [
-        Compared({**one.values, "whole_among": float(near), "words_among": float(said)}, one.nearest)
-        for one, near, said in zip(compared, meaning, words, strict=True)
+        [
+            Compared(
+                {**_values(claim, paper), "field": float(paper.whole @ field), "said": share, "said_here": stands},
+                _nearest(claim, paper),
+            )
+            for paper, share, stands in zip(papers, *rows, strict=True)
+        ]
+        for claim, *rows in zip(claims, shares.tolist(), standing(shares).tolist(), strict=True)
     ]
 
 
-def _standing(values: Numbers) -> Numbers:
-    if not len(values):
-        return values
-    standing: Numbers = (values - values.mean()) / (values.std() + 1e-6) * len(values) / (len(values) + STEADY)
-    return standing
+def standing(values: Numbers) -> Numbers:
+    """How VALUES, (claims, papers), stand out: among the papers for a claim, and of that, among the claims for a paper. In
+    standard deviations, less of them where claims or papers are few.
+    """
+    claims, papers = values.shape
+    for axis in (1, 0):
+        values = (values - values.mean(axis, keepdims=True)) / (values.std(axis, keepdims=True) + 1e-6)
+    steady: Numbers = values * claims / (claims + STEADY) * papers / (papers + STEADY)
+    return steady
 
 
-def _cue_values(near: Matrix, found: Matrix) -> dict[str, float]:
-    """How many cues of each list stand near the claim's subject, and in a sentence on average."""
-    if not len(near):
-        return {name: 0.0 for cue in CUES for name in (cue, f"{cue}_anywhere")}
-    weights = np.exp((near - near.max()) / NEAR)
-    close, anywhere = weights @ found / weights.sum(), found.mean(axis=0)
+def _values(claim: Asked, paper: Told) -> dict[str, float]:
+    """The features of CLAIM beside PAPER that nothing else has a part in, from 0 to about 1; how many cues of each list
+    stand in a sentence on average.
+    """
     return {
-        name: float(value)
-        for index, cue in enumerate(CUES)
-        for name, value in ((cue, close[index]), (f"{cue}_anywhere", anywhere[index]))
+        "sentence": float((paper.sentences @ claim.title).max(initial=0)),
+        "whole": float(paper.whole @ claim.whole),
+        "regime": regime(claim.facets, paper.facets),
+        "method": alike(claim.measures, paper.measures),
+        **dict(zip(CUES, (paper.cues.sum(axis=0) / max(len(paper.cues), 1)).tolist(), strict=True)),
     }
+
+
+def _nearest(claim: Asked, paper: Told) -> int | None:
+    return int((paper.sentences @ claim.title).argmax()) if len(paper.sentences) else None

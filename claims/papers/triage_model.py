@@ -1,5 +1,5 @@
 """The small linear models behind triage. Their weights stand in triage_weights.json, made by
-benchmarks/triage/fit.py from the tuning part of the labels, and can be read: a feature's weight is what one standard
+benchmarks/triage/fit.py from the labels that may be tuned on, and can be read: a feature's weight is what one standard
 deviation of it moves.
 """
 
@@ -38,13 +38,16 @@ class Linear(Value):
         return found
 
 
-class Field(Value):
-    """How papers are judged for the claims of one field: two logistic models. From `speaks_from` on, for each stance,
+class Model(Value):
+    """Two logistic models and a softmax model of how a paper stands to a claim that it bears on. All are as sure as they
+    were right on claims and papers of a hand that they were not fitted to. From `speaks_from` on, for each stance,
     guesses were right often enough to speak; above 1 says that they never were.
     """
 
+    made_from: str  # digest of the labels
     relevance: Linear  # ranks papers
     unrelated: Linear  # tells what only shares words
+    manner: Linear
     speaks_from: dict[Stance, float]
 
     def score(self, values: Mapping[str, float]) -> float:
@@ -55,25 +58,9 @@ class Field(Value):
         """Whether it was right often enough where it was that sure."""
         return sureness >= self.speaks_from[stance]
 
-
-class Model(Value):
-    """Claims of the field that the lists of quantities were made for are judged apart from all others: there a paper that
-    shares no quantity is another matter, and elsewhere the lists know nothing. `manner` is a softmax model of how a
-    paper stands to a claim that it bears on. All are as sure as they were right on claims that they were not fitted to.
-    """
-
-    made_from: str  # digest of the labels
-    familiar: Field
-    abroad: Field
-    manner: Linear
-
-    def field(self, is_familiar: bool) -> Field:
-        """How claims are judged that are familiar or not."""
-        return self.familiar if is_familiar else self.abroad
-
-    def stances(self, field: Field, values: Mapping[str, float]) -> dict[Stance, float]:
+    def stances(self, values: Mapping[str, float]) -> dict[Stance, float]:
         """How likely each stance is: first whether a paper bears on the claim at all, then how."""
-        unrelated = _logistic(field.unrelated.of(values)[0])
+        unrelated = _logistic(self.unrelated.of(values)[0])
         said = self.manner.of(values)
         shares = np.exp(said - said.max())
         shares *= (1 - unrelated) / shares.sum()

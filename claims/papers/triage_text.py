@@ -4,7 +4,7 @@ Papers are written by anybody. What is read of one has a bound, and every patter
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -13,23 +13,15 @@ import snowballstemmer
 from numpy.typing import NDArray
 
 from kb.passages import LONGEST
-from kb.search import terms_of
 from kb.text import sentence_spans
 
 LONGEST_TITLE = 400  # characters
 LONGEST_ABSTRACT = 6000  # characters; arXiv allows 1,920
 MOST_SENTENCES = 40
 LONGEST_WORD = 40
-FEWEST_WORDS = 25  # of an abstract that a stance is guessed from
+FEWEST_WORDS = 80  # of an abstract that a stance is guessed from: the weights were made from abstracts of 115 and more
 SMALL_WORDS = frozenset("the a of and to in is are we that for on by with it as at this from not be".split())
 FEWEST_SMALL = 0.1  # of all words: English has more
-# Words of the trade: that a claim and a paper share them says little. Each counts as a fraction of another word.
-COMMON = frozenset(
-    "model language large network neural learn train data set task result method show study find use approach perform "
-    "perspective problem work paper base new high low better improve gain different many much few several number time "
-    "make give take get it two three first one".split()
-)
-COMMON_WEIGHT = 0.25
 _WORD = re.compile(r"[^\W_]+")
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -88,34 +80,6 @@ def stems(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
     return str(_stemmer.stemWord(word))
-
-
-def terms(text: str) -> dict[str, float]:
-    """The stems in TEXT that are worth looking for, each with its weight."""
-    common = {_stem(word) for word in COMMON}
-    found = dict.fromkeys(stem for term in terms_of(text) for stem in stems(term))
-    return {stem: COMMON_WEIGHT if stem in common else 1.0 for stem in found}
-
-
-def coverage(wanted: Mapping[str, float], words: Collection[str]) -> float:
-    """The share of what is WANTED that stands among WORDS, by weight: 0 to 1."""
-    whole = sum(wanted.values())
-    return sum(weight for stem, weight in wanted.items() if stem in words) / whole if whole else 0.0
-
-
-def bm25(wanted: Iterable[str], texts: Sequence[Sequence[str]], k: float = 1.2, b: float = 0.75) -> Numbers:
-    """How well each of TEXTS, given as stems, answers the words that are WANTED (Robertson and Zaragoza 2009, with the
-    constants that SQLite's index has).
-    """
-    lengths = np.array([len(text) for text in texts], dtype=float)
-    scores = np.zeros(len(texts))
-    norm = k * (1 - b + b * lengths / (lengths.mean() or 1.0)) if len(texts) else lengths
-    for stem in wanted:
-        counts = np.array([text.count(stem) for text in texts], dtype=float)
-        holders = np.count_nonzero(counts)
-        rarity = np.log(1 + (len(texts) - holders + 0.5) / (holders + 0.5))
-        scores += rarity * counts * (k + 1) / (counts + norm + 1e-9)
-    return scores
 
 
 def holds(sentence: Sequence[str], phrases: Collection[tuple[str, ...]]) -> int:
