@@ -58,20 +58,23 @@ def test_the_first_pull_brings_thirty_days_and_the_next_only_what_is_new(store: 
         assert (first.state, first.new, first.found, first.answers) == ("done", 25, 25, 3)
         assert first.reached_at == NOW
         assert "2604.00001" not in papers(store)
-        arxiv.papers.append(versions(record("2605.09999", published_at=NOW + DAY)))
-        second = one(pull(store, arxiv, at=NOW + 2 * DAY))
-        assert (second.new, second.found, second.reached_at) == (1, 1, NOW + 2 * DAY)
+        arxiv.papers.append(versions(record("2605.09999", published_at=NOW + DAY / 4)))
+        second = one(pull(store, arxiv, at=NOW + DAY / 2))  # in the same week
+        assert (second.new, second.found, second.reached_at) == (1, 1, NOW + DAY / 2)
         arxiv.papers.pop(0)
         assert_all_once(store, arxiv)
         asked = arxiv.requests[-1].params["search_query"]
-        assert f"[{NOW - OVERLAP:%Y%m%d%H%M} TO {NOW + 2 * DAY + AHEAD:%Y%m%d%H%M}]" in asked
+        assert f"[{NOW - OVERLAP:%Y%m%d%H%M} TO {NOW + DAY / 2 + AHEAD:%Y%m%d%H%M}]" in asked
 
 
 def test_what_is_listed_late_comes_with_the_next_pull(store: Store) -> None:
     with serving(many(5)) as arxiv:
         pull(store, arxiv)
         arxiv.papers.append(versions(record("2605.00099", published_at=NOW - 6 * DAY)))
-        assert one(pull(store, arxiv, at=NOW + DAY)).new == 1
+        assert one(pull(store, arxiv, at=NOW + DAY / 2)).new == 1
+        arxiv.papers.append(versions(record("2605.00100", published_at=NOW - 20 * DAY)))
+        assert one(pull(store, arxiv, at=NOW + 0.7 * DAY)).new == 0
+        assert one(pull(store, arxiv, at=NOW + DAY)).new == 1  # a new week
         assert_all_once(store, arxiv)
 
 

@@ -1,6 +1,7 @@
 """Where a pull stands: a value, and what every answer makes of it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -45,13 +46,31 @@ def test_a_pull_begins_a_week_before_its_position() -> None:
     assert windows.start(NOW - DAY, None, NOW) == (NOW - DAY - OVERLAP, NOW + AHEAD)
 
 
+def test_the_first_pull_of_a_week_begins_a_month_before_its_position() -> None:
+    sunday, monday = datetime(2026, 5, 17, 23, tzinfo=UTC), datetime(2026, 5, 18, 1, tzinfo=UTC)
+    assert windows.start(sunday, None, monday)[0] == sunday - FIRST
+    assert windows.start(monday, None, monday + HOUR)[0] == monday - OVERLAP
+    new_year = datetime(2027, 1, 3, 12, tzinfo=UTC)  # a Sunday, of the last week of 2026
+    assert windows.start(new_year - DAY, None, new_year)[0] == new_year - DAY - OVERLAP
+
+
+@pytest.mark.parametrize("held", range(22))
+def test_what_is_held_for_three_weeks_is_found_by_daily_pulls(held: int) -> None:
+    begun = datetime(2026, 5, 18, 6, tzinfo=UTC)
+    pulls = [begun + day * DAY for day in range(60)]
+    begins = [windows.start(before, None, now)[0] for before, now in pairwise(pulls)]
+    for submitted in (begun + hour * HOUR for hour in range(7 * 24)):
+        listed = submitted + held * DAY
+        assert any(first <= submitted and listed <= now for first, now in zip(begins, pulls[1:], strict=True))
+
+
 def test_a_position_in_the_future_counts_as_the_present() -> None:
     assert windows.start(NOW + 30 * DAY, None, NOW)[0] == NOW - OVERLAP
 
 
 def test_a_first_day_that_is_asked_for_leaves_no_gap_behind_the_position() -> None:
     assert windows.start(None, NOW - DAY, NOW)[0] == NOW - DAY
-    assert windows.start(NOW - 20 * DAY, NOW - DAY, NOW)[0] == NOW - 20 * DAY - OVERLAP
+    assert windows.start(NOW - 20 * DAY, NOW - DAY, NOW)[0] == NOW - 20 * DAY - FIRST
     assert windows.start(NOW - DAY, NOW - 90 * DAY, NOW)[0] == NOW - 90 * DAY
 
 

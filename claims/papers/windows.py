@@ -3,7 +3,8 @@ the one before knew. Pure.
 
 A pull asks for papers by the day they were submitted, in windows. arXiv lists late: what is submitted on a Friday is
 announced on Monday, a holiday or a moderator may hold it longer, and then it appears under its old date. So a pull
-begins a week before the day until which everything was seen. Papers that are held for longer are missed.
+begins a week before the day until which everything was seen, and the first pull of a calendar week a month before it.
+What is held for up to three weeks is found so; what is held for longer may be missed.
 
 Deep in a list arXiv's pages are not to be relied on, so a window with too many papers is cut. A list may change while
 it is read: what comes in behind the reader moves the rest to the next page (it is read twice, and kept once), what goes
@@ -24,7 +25,7 @@ from pydantic import AwareDatetime, Field
 from verifiers.measurement import Value
 
 OVERLAP = timedelta(days=7)  # for what is listed late
-FIRST = timedelta(days=30)  # how far back a new query looks
+FIRST = timedelta(days=30)  # how far back a new query looks, and every query once a week
 AHEAD = timedelta(days=2)  # of this machine's clock: it may be wrong, and so may a paper's date
 MOST = 2000  # papers in a window
 ROOM = 0.8  # of them that a cut window is likely to have: papers do not come evenly
@@ -73,9 +74,13 @@ class Page(Value):
 
 def start(reached_at: datetime | None, since: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """From when until when a pull covers: from SINCE where that is said, but never from later than it must."""
-    seen = now - FIRST if reached_at is None else min(reached_at, now) - OVERLAP
+    seen = now - FIRST if reached_at is None else min(reached_at, now) - _overlap(reached_at, now)
     begins = min(seen, since) if since and reached_at else since or seen
     return _minute(begins), _minute(now + AHEAD)
+
+
+def _overlap(reached_at: datetime, now: datetime) -> timedelta:
+    return OVERLAP if reached_at.isocalendar()[:2] >= now.isocalendar()[:2] else FIRST
 
 
 def resumed(way: UnderWay, asks: str, since: datetime | None, now: datetime) -> UnderWay:
