@@ -56,6 +56,12 @@ def draw_search() -> None:
     search.page()
 
 
+def draw_graph() -> None:
+    from stillholds.views import graph
+
+    graph.page()
+
+
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr("stillholds.views.search._embedder", lambda: (None, ""))  # by words alone: no model is loaded
@@ -146,8 +152,9 @@ def test_nothing_is_taken_where_pages_are_read_only(store: Store, monkeypatch: p
         (draw_note, {"slug": "quorum"}, r"Bees Count</a> <span[^>]*><span[^>]*><i[^>]*></i>title differs"),
         (draw_claim, {"slug": "wasps"}, r"Wasps Rest</a> <span[^>]*><span[^>]*><i[^>]*></i>withdrawn"),
         (draw_search, {"q": "wasps rest"}, r"Wasps Rest</a> <span[^>]*><span[^>]*><i[^>]*></i>withdrawn"),
+        (draw_graph, {"node": "quorum"}, r"Bees Count</a><br> <span[^>]*><i[^>]*></i>Title differs"),
     ],
-    ids=["note", "claim", "search"],
+    ids=["note", "claim", "search", "graph"],
 )
 def test_the_mark_stands_behind_the_paper(
     draw: Callable[[], None], asked: dict[str, str], said: str, store: Store

@@ -1,7 +1,7 @@
 """Asking a real server about the papers that pages name, keeping each answer, and the two commands."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from kb.sources.arxiv import Arxiv
 from kb.store import Store
 from stillholds import cli
 from tests.arxiv_server import DAWN, Server, html, record, serving, too_many, versions
-from tests.kb_support import NO_SEEDS, SEEDS, filled, quiet, vault
+from tests.kb_support import NO_SEEDS, SEEDS, bring_in, filled, quiet, vault
+from tests.postgres_support import Server as Postgres
 
 NOW = DAWN + timedelta(days=40)
 
@@ -62,6 +63,10 @@ def arxiv(server: Server, tmp_path: Path) -> Arxiv:
 def grounds(store: Store) -> dict[str, Ground]:
     with store.reading() as session:
         return {one.named.title: one for one in naming.grounds(session)}
+
+
+def titles(found: Iterable[Ground]) -> list[str]:
+    return [one.named.title for one in found]
 
 
 def ask(store: Store, arxiv: Any, *, days: float = 30, report: Callable[[int, int], None] = quiet) -> Any:
@@ -121,6 +126,19 @@ def test_each_paper_ends_as_what_it_is(store: Store, arxiv: Arxiv, server: Serve
     proposals = grounds(store)["Scouts Walk the Hollow"].proposals
     assert [one.record.arxiv for one in proposals] == ["2605.00005"]
     assert len(server.requests) == 2
+
+
+def test_it_is_the_same_on_postgresql(store: Store, arxiv: Arxiv, postgres: Postgres, tmp_path: Path) -> None:
+    other = Store(postgres.library())
+    assert not bring_in(other, *sorted((tmp_path / "vault").rglob("*.md"))).refused
+    for one in (store, other):
+        ask(one, arxiv)
+        accept(one, "scouts-walk-the-hollow", "2605.00005", "ada", NOW)
+    assert states(other) == states(store)
+    with store.reading() as here, other.reading() as there:
+        for slug in ("quorum", "walk", "later", "gone", "2605.00004"):
+            assert titles(naming.chosen(there, [slug])) == titles(naming.chosen(here, [slug])) != []
+    other.engine.dispose()
 
 
 def test_what_was_checked_lately_is_not_asked_again(store: Store, arxiv: Arxiv, server: Server) -> None:

@@ -1,6 +1,6 @@
 """The inquiry graph: a neighbourhood as a picture to walk in, and the same as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -9,10 +9,12 @@ import streamlit as st
 
 from claims import overview
 from claims.overview import Row
+from claims.papers import naming
+from claims.papers.grounding import Ground
 from kb import read
 from kb.graph import Neighbourhood, neighbourhood
 from kb.read import Card
-from stillholds.views import charts, frame, marks
+from stillholds.views import charts, frame, grounded, marks
 from stillholds.views.network import draw
 from stillholds.words import Mark, mark, marks_of
 
@@ -48,11 +50,13 @@ def page() -> None:
     with frame.store().reading() as session:
         around = neighbourhood(session, read.find(session, start), steps)
         rows = {node.id: overview.row(session, node.id, frame.now()) for node in around.nodes if node.kind == "claim"}
+        papers = naming.grounds(session, [node.id for node in around.nodes if node.kind == "paper"])
+    shown = _marks(rows, papers)
     around = _only(around, kinds)
     left, right = st.columns([0.7, 0.3], gap="large")
     with left:
         if view_as == "Table":
-            frame.html(_table(around, rows))
+            frame.html(_table(around, shown))
         else:
             _picture(around, rows)
         if around.left_out:
@@ -60,7 +64,7 @@ def page() -> None:
                 f"{around.left_out} more entries lie within these steps and are left out: walk, or look one step far."
             )
     with right:
-        _reader(around, rows)
+        _reader(around, shown)
 
 
 def _first() -> str | None:
@@ -155,14 +159,20 @@ def _short(node: Card) -> str:
 # --- the same in words ------------------------------------------------------------------------------------------------
 
 
-def _reader(around: Neighbourhood, rows: Mapping[str, Row]) -> None:
+def _marks(rows: Mapping[str, Row], papers: Sequence[Ground]) -> dict[str, str]:
+    """What stands beside an entry, by its id: how a claim stands, and whether a paper is what pages take it for."""
+    claims = {claim: "".join(f" {marks.html(one)}" for one in marks_of(row.standing)) for claim, row in rows.items()}
+    return claims | {paper: f" {grounded.mark(one)}" for paper, one in grounded.by_paper(papers).items()}
+
+
+def _reader(around: Neighbourhood, shown: Mapping[str, str]) -> None:
     here = around.here
     kind = f"<div class='sh-small sh-soft'>{escape(here.kind.capitalize())}</div>"
     frame.html(f"{kind}<h2 class='sh-title sh-reader'>{escape(here.title)}</h2>")
     frame.html(f"<p>{frame.anchor(frame.address(here.kind, here.slug), 'Open', 'sh-button')}</p>")
     met = _relations(around)
     by_slug = {node.slug: node for node in around.nodes}
-    entries = [_neighbour(relations, by_slug[slug], rows.get(by_slug[slug].id)) for slug, relations in met.items()]
+    entries = [_neighbour(relations, by_slug[slug], shown.get(by_slug[slug].id, "")) for slug, relations in met.items()]
     frame.html(frame.heading("Neighbours", str(len(entries))) + frame.listing(entries) + _legend())
 
 
@@ -181,8 +191,7 @@ def _relations(around: Neighbourhood) -> dict[str, list[str]]:
     }
 
 
-def _neighbour(relations: list[str], other: Card, row: Row | None) -> str:
-    shown = "".join(f" {marks.html(one)}" for one in marks_of(row.standing)) if row else ""
+def _neighbour(relations: list[str], other: Card, shown: str) -> str:
     walk = frame.anchor(f"/graph?{urlencode({'node': other.slug})}", other.label)
     said = f"<span class='sh-soft'>{escape(', '.join(relations))}</span> {walk}"
     return f"<span class='sh-small'>{said}{'<br>' + shown if shown else ''}</span>"
@@ -202,19 +211,17 @@ def _legend() -> str:
     )
 
 
-def _table(around: Neighbourhood, rows: Mapping[str, Row]) -> str:
+def _table(around: Neighbourhood, shown: Mapping[str, str]) -> str:
     by_slug = {node.slug: node for node in around.nodes}
     cells = [
         [
             frame.anchor(f"/graph?{urlencode({'node': edge.source})}", by_slug[edge.source].label),
             escape(edge.type.replace("_", " ")),
             frame.anchor(f"/graph?{urlencode({'node': edge.target})}", by_slug[edge.target].label),
-            " ".join(marks.html(one) for one in marks_of(rows[by_slug[edge.target].id].standing))
-            if by_slug[edge.target].id in rows
-            else "",
+            shown.get(by_slug[edge.target].id, ""),
             f"<span class='sh-soft'>{escape(' / '.join(edge.sentences))}</span>",
         ]
         for edge in around.edges
     ]
     caption = f"{len(around.nodes)} entries and {len(around.edges)} links around “{around.here.title}”"
-    return frame.table(["From", "Relation", "To", "Standing", "Sentence"], cells, caption)
+    return frame.table(["From", "Relation", "To", "Mark", "Sentence"], cells, caption)
