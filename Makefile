@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 8501
 STORE  ?= $(CURDIR)/library.db
-JOBS   ?= 2
+JOBS   ?= 3
 FAULTS ?= 40
 SEED   ?= 0
 # What pip installs first, alone, so that no other package chooses a torch for us.
@@ -16,6 +16,8 @@ BIN   := $(VENV)/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
+# Hundreds of processes start in a test run: each would compile our modules anew where no bytecode may be kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,7 +36,7 @@ app: env  ## the app alone
 	$(BIN)/stillholds app --port $(PORT) --store $(STORE)
 
 test: lint browser  ## environment, lint, types, import contracts, all tests
-	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: env  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -232,14 +232,13 @@ class Bench:
             pool.shutdown(cancel_futures=True)
 
     def _one(self, child: worker.Child, request: Request, stop: threading.Event) -> Tried:
-        before = child.cpu_seconds()
         measured = child.answer(request, self.contract.budget.wall_seconds, lambda _: None, stop.is_set)
         where = f"the run of {request.verifier} on {request.subject} with seed {request.seed}"
         if isinstance(measured, Failure):
             raise CannotCertify(f"{where} gave no measurement: {measured.reason}. What was finished is kept")
         if measured.provenance.code_digest != self.code_digest:
             raise CannotCertify(f"{where} was made with other code: it was changed meanwhile; certify it again")
-        return certification.tried(self.contract, measured, round(child.cpu_seconds() - before, 3))
+        return certification.tried(self.contract, measured, round(child.spent(), 3))
 
 
 class Crew:

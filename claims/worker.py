@@ -149,6 +149,7 @@ class Child:
         self._lines: queue.Queue[bytes | None] = queue.Queue(WAITING)
         self._last_words: deque[bytes] = deque(maxlen=50)
         self._is_mute = self._has_answered = self._has_been_ended = False
+        self._told = 0.0
         self._overhearing = threading.Thread(target=self._overhear, daemon=True)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         try:
@@ -169,7 +170,7 @@ class Child:
         allowed = _limits(limits).of(request)
         asked = request.model_copy(update={"memory_mb": allowed.memory_mb})
         began = time.monotonic()
-        before = self.cpu_seconds() if self._has_answered else 0.0
+        before = self.cpu_seconds() if allowed.cpu_seconds and self._has_answered else 0.0
         self._has_answered = True
         with contextlib.suppress(BrokenPipeError):  # it died at once; `events` says why
             self._stdin.write(asked.model_dump_json().encode() + b"\n")
@@ -214,6 +215,13 @@ class Child:
     def cpu_seconds(self) -> float:
         """What the child and all that came from it have used so far; 0 once it is gone."""
         return usage.cpu_seconds(self._family())
+
+    def spent(self) -> float:
+        """Processor time since this was asked last, the first time with what it took to start. One look, which takes
+        milliseconds, and not one before a run and one after it.
+        """
+        before, self._told = self._told, self.cpu_seconds()
+        return max(0.0, self._told - before)
 
     def end(self) -> None:
         """Leave nothing behind: neither the child nor any process that came from it."""

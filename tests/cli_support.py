@@ -44,24 +44,29 @@ def stillholds(
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=300, check=False)
 
 
-def answer(*arguments: str | Path, store: Path | None = None) -> Any:
-    """What the command says as JSON; it must have worked. It runs in this process, which has all loaded: not for what
-    starts a worker, which would outlive it.
-    """
-    said, noted = io.StringIO(), io.StringIO()
+def typed(*arguments: str | Path, store: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, which has all loaded: not what starts a worker, which would outlive it."""
+    out, err = io.StringIO(), io.StringIO()
+    command = ["stillholds", *map(str, arguments)]
     ended = 0
     before = signal.getsignal(signal.SIGTERM)
     try:
         with (
-            mock.patch.dict(os.environ, {"STILLHOLDS_STORE": str(store)} if store else {}),
-            mock.patch.object(sys, "argv", ["stillholds", *map(str, arguments), "--json"]),
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(noted),
+            mock.patch.dict(os.environ, ({"STILLHOLDS_STORE": str(store)} if store else {}) | {"COLUMNS": "160"}),
+            mock.patch.object(sys, "argv", command),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
         ):
             cli.main()
     except SystemExit as error:
         ended = int(error.code or 0)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert ended == 0, noted.getvalue()
-    return json.loads(said.getvalue())
+    return subprocess.CompletedProcess(command, ended, out.getvalue(), err.getvalue())
+
+
+def answer(*arguments: str | Path, store: Path | None = None) -> Any:
+    """What the command says as JSON; it must have worked."""
+    done = typed(*arguments, "--json", store=store)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

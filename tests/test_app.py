@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.app_support import Visit, browser, library_with_a_run, served, visiting
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("app")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EVIL = """---
 title: "<img src=x onerror=window.hit=1> [evil](javascript:window.hit=2) $x$ :red[x] <script>window.hit=3</script>"
@@ -146,6 +146,7 @@ def test_a_run_can_be_cited_with_link_json_and_picture(visit: Visit) -> None:
     page.get_by_role("button", name="Cite").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("sha256")
+    visit.drawn()  # or the dialog is drawn anew under the click
     with page.expect_download() as saved:
         dialog.get_by_role("button", name="JSON").click()
     record = json.loads(Path(saved.value.path()).read_text())
@@ -154,6 +155,7 @@ def test_a_run_can_be_cited_with_link_json_and_picture(visit: Visit) -> None:
     assert len(record["measurement"]["findings"]["endpoints"][0]["values"]) == 12
     assert record["ledger"]["sha256"] in record["citation"]
     for name, begins in (("Picture, PNG", b"\x89PNG"), ("Picture, SVG", b"<svg")):
+        visit.drawn()
         with page.expect_download() as saved:
             dialog.get_by_role("button", name=name).click()
         assert Path(saved.value.path()).read_bytes().startswith(begins)

@@ -47,7 +47,7 @@ CURVE = Curve(
 
 def in_the_browser(test: Test) -> Test:
     """Mark TEST as one that drives a real browser."""
-    for mark in (pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("app")):
+    for mark in (pytest.mark.browser, pytest.mark.slow):
         test = mark(test)
     return test
 

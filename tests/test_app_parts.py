@@ -73,7 +73,6 @@ def visit(chromium: Browser, address: str) -> Iterator[Visit]:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.xdist_group("app")
 def test_a_claim_in_parts_shows_each_of_them_its_regions_and_its_arms(visit: Visit) -> None:
     page = visit.go("/claim?slug=forking-tokens")
     for part in ("Top share less all tokens", "Top share less a random", "The rest less the base"):
@@ -96,7 +95,6 @@ def test_a_claim_in_parts_shows_each_of_them_its_regions_and_its_arms(visit: Vis
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.xdist_group("app")
 def test_runs_stand_in_panels_with_the_law_that_was_fitted_to_each(visit: Visit) -> None:
     page = visit.go("/claim?slug=collapse-law-in-the-path-world")
     expect(page.locator("h2.sh-h", has_text="Reward over policy entropy")).to_contain_text("dotted: a rise in step")

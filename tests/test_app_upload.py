@@ -163,7 +163,6 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.xdist_group("app")
 def test_a_read_only_app_measures_a_log_and_saves_what_came_out(chromium: Browser, tmp_path: Path) -> None:
     store = library.create(tmp_path / "library.db", now()).path
     with served(store, "--read-only") as address:

@@ -13,7 +13,10 @@ import pytest
 from claims import library, verification
 from stillholds.cli import ExitCode
 from tests.claims_support import NOW, claim_page
-from tests.cli_support import EXAMPLES, INTERRUPTIBLE, answer, stillholds
+from tests.cli_support import EXAMPLES, INTERRUPTIBLE, answer, stillholds, typed
+from tests.queue_support import numbers, trivial
+
+__all__ = ["trivial"]
 
 FULL = {"notes", "lines", "papers", "claims", "links", "runs", "verdicts"}
 OUTCOME = {"verifier", "subject", "verdict", "reason", "certified", "endpoints", "controls", "provenance"}
@@ -24,13 +27,12 @@ ENDPOINT = {"name", "primary", "estimate", "interval", "level", "n", "unit", "nu
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library with the example pages, their text embedded."""
     path = tmp_path_factory.mktemp("cli") / "library.db"
-    done = stillholds("import", EXAMPLES, store=path, meaning=True)
-    assert done.returncode == ExitCode.OK, done.stderr
+    answer("import", EXAMPLES, store=path)
     return path
 
 
 def test_the_help_names_every_command() -> None:
-    said = stillholds("--help").stdout
+    listed = typed("--help").stdout
     for command in (
         "init",
         "up",
@@ -45,7 +47,7 @@ def test_the_help_names_every_command() -> None:
         "stats",
         "app",
     ):
-        assert f" {command} " in said
+        assert f" {command} " in listed
 
 
 def test_stats_counts_what_was_imported(store: Path) -> None:
@@ -105,14 +107,14 @@ def test_every_claim_is_listed_with_its_standing(store: Path) -> None:
 
 
 def test_an_unknown_slug_is_answered_with_the_nearest(store: Path) -> None:
-    done = stillholds("show", "lower-on-own-txt", store=store)
+    done = typed("show", "lower-on-own-txt", store=store)
     assert done.returncode == ExitCode.FAILED
     assert "did you mean lower-on-own-text" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "words"),
     [
         (["verify", "lower-on-own-txt"], ExitCode.FAILED, "did you mean"),
         (["verify"], ExitCode.USAGE, "--all"),
@@ -126,10 +128,10 @@ def test_an_unknown_slug_is_answered_with_the_nearest(store: Path) -> None:
         (["verifiers", "show", "entropy"], ExitCode.FAILED, "entropy_gap"),
     ],
 )
-def test_what_was_not_understood_is_said(store: Path, arguments: list[str], code: ExitCode, said: str) -> None:
-    done = stillholds(*arguments, store=store)
+def test_what_was_not_understood_is_said(store: Path, arguments: list[str], code: ExitCode, words: str) -> None:
+    done = typed(*arguments, store=store)
     assert done.returncode == code
-    assert said in done.stderr
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -137,7 +139,7 @@ def test_what_was_not_understood_is_said(store: Path, arguments: list[str], code
     "command", [["stats"], ["claims"], ["audit"], ["search", "x"], ["show", "x"], ["verify", "--all"]]
 )
 def test_without_a_library_every_command_says_how_to_make_one(tmp_path: Path, command: list[str]) -> None:
-    done = stillholds(*command, store=tmp_path / "nothing.db")
+    done = typed(*command, store=tmp_path / "nothing.db")
     assert done.returncode == ExitCode.FAILED
     assert "stillholds init" in done.stderr
     assert not (tmp_path / "nothing.db").exists()
@@ -208,22 +210,14 @@ def test_four_runs_serve_the_example_library(tmp_path: Path) -> None:
     assert sum(len(job.claims) for job in jobs) == 18
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("trivial")
 def test_claims_that_share_a_measurement_are_verified_by_one_run(tmp_path: Path) -> None:
     path = tmp_path / "library.db"
-    asked = {
-        "verifier": "collapse_fit",
-        "endpoint": "fit",
-        "parameters": {"details": 0},
-        "subjects": ["lab:bandit"],
-        "unit": {"per_run": 8, "first_look": 8},
-        "regime": {"stage": "trained", "size": "1 .. 1e6", "domain": "bandits"},
-        "does_not_say": "anything about networks",
-    }
+    asked = numbers()
     regions = {
-        "loose": {"regions": {"holds": ">= 0.5", "refuted": "< 0.5"}, "design_effect": 0.9},
-        "close": {"regions": {"holds": ">= 0.9", "weakened": "0.6 .. 0.9", "refuted": "< 0.6"}, "design_effect": 0.97},
-        "never": {"regions": {"holds": "<= 0", "refuted": "> 0"}, "design_effect": -0.5},
+        "loose": {"regions": {"holds": ">= 0.5", "refuted": "< 0.5"}},
+        "close": {"regions": {"holds": ">= 0.9", "weakened": "0.6 .. 0.9", "refuted": "< 0.6"}},
+        "never": {"regions": {"holds": "<= 0.1", "refuted": "> 0.1"}, "design_effect": 0.05},
     }
     named = set(regions)
     pages = [claim_page(tmp_path, name, asked | said) for name, said in regions.items()]

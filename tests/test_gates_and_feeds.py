@@ -36,7 +36,7 @@ from tests.claims_support import (
     run_with,
     written,
 )
-from tests.cli_support import answer, stillholds
+from tests.cli_support import answer, typed
 from tests.test_timeline import DAY, HIGH, LOW, certified_run
 from verifiers.measurement import Failure
 
@@ -236,7 +236,7 @@ def test_stored_text_stays_text_in_feeds(tmp_path: Path) -> None:
 def test_check_ends_with_the_code_of_a_gate_and_writes_the_file(store: Store, tmp_path: Path) -> None:
     report = tmp_path / "new folder" / "report.xml"
     day = f"{NOW + 12 * DAY:%Y-%m-%d}"
-    done = stillholds("check", "--as-of", day, "--junit", report, "--json", store=store.path)
+    done = typed("check", "--as-of", day, "--junit", report, "--json", store=store.path)
     assert done.returncode == ExitCode.GATE, done.stderr
     said = json.loads(done.stdout)
     assert {one["slug"]: one["met"] for one in said["claims"]} == {"the-gap": ["refuted"], "large": [], "spoken": []}
@@ -245,7 +245,7 @@ def test_check_ends_with_the_code_of_a_gate_and_writes_the_file(store: Store, tm
     properties = {one.name: one.value for one in suite.properties()}
     assert properties.keys() == {"store", "as-of", "head", "gate"}
     assert properties["head"] == said["head"]
-    before = stillholds("check", "--as-of", f"{NOW + 2 * DAY:%Y-%m-%d}", store=store.path)
+    before = typed("check", "--as-of", f"{NOW + 2 * DAY:%Y-%m-%d}", store=store.path)
     assert (before.returncode, before.stdout.startswith("None of 3 claims")) == (ExitCode.OK, True)
 
 
@@ -259,14 +259,14 @@ def test_history_tells_everything_and_diff_what_leans_on_it(store: Store) -> Non
     days = [f"{NOW + days * DAY:%Y-%m-%d}" for days in (5, 20)]
     found = answer("diff", *days, store=store.path)
     assert [change["slug"] for change in found["changes"]] == ["large", "the-gap"]
-    in_words = {"history": stillholds("history", "the-gap", store=store.path)}
-    in_words["diff"] = stillholds("diff", *days, store=store.path)
+    in_words = {"history": typed("history", "the-gap", store=store.path)}
+    in_words["diff"] = typed("diff", *days, store=store.path)
     assert all(said.returncode == ExitCode.OK for said in in_words.values())
     assert all("Holds → Refuted" in said.stdout for said in in_words.values())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "words"),
     [
         (["history", "the-gab"], ExitCode.FAILED, "did you mean the-gap"),
         (["history", "the-gap", "--as-of", "yesterday"], ExitCode.USAGE, "no date"),
@@ -277,10 +277,10 @@ def test_history_tells_everything_and_diff_what_leans_on_it(store: Store) -> Non
         (["retire", "the-gap", "--reason", " ", "--wakes-on", "x"], ExitCode.FAILED, "a reason is missing"),
     ],
 )
-def test_what_was_not_understood_is_said(store: Store, arguments: list[str], code: ExitCode, said: str) -> None:
-    done = stillholds(*arguments, store=store.path)
+def test_what_was_not_understood_is_said(store: Store, arguments: list[str], code: ExitCode, words: str) -> None:
+    done = typed(*arguments, store=store.path)
     assert done.returncode == code
-    assert said in done.stderr
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert len(past(store).entries) == 5
 
@@ -318,7 +318,6 @@ def test_the_app_serves_what_the_command_writes(store: Store, tmp_path: Path) ->
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.xdist_group("app")
 def test_the_app_shows_every_flip_with_both_intervals_and_what_stood_at_a_date(tmp_path: Path) -> None:
     store = a_library(tmp_path, {"the-gap": written(), "spoken": None}, NOW)
     certified_run(store, HIGH, NOW + DAY)

@@ -13,7 +13,7 @@ from tests.app_support import Visit, browser, served
 from tests.claims_support import past
 from tests.inbox_support import an_inbox, came, matched, paper, row_of, suggested
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("app")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EVIL = "<img src=x onerror=window.hit=1> $x$ :red[x] <script>window.hit=2</script>"
 

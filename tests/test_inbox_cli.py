@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kb.store import Store
-from tests.cli_support import answer, stillholds
+from tests.cli_support import answer, typed
 from tests.inbox_support import an_inbox, row_of
 from tests.kb_support import write
 
@@ -26,12 +26,12 @@ def test_from_what_waits_to_a_due_claim_and_back(store: Path) -> None:
     assert [item["paper"]["arxiv"] for item in group["items"]] == ["2611.00001", "2611.00002", "2611.00003"]
     assert group["items"][0]["bearing"]
 
-    done = stillholds("triage", "attach", "the-gap", "2611.00001", "--as", "contradicts", "--who", "ada", store=store)
+    done = typed("triage", "attach", "the-gap", "2611.00001", "--as", "contradicts", "--who", "ada", store=store)
     assert done.returncode == 0, done.stderr
     assert "the-gap is DUE: a paper contradicts it (arXiv:2611.00001v1), by ada" in done.stdout
     assert "Does the gap last?" in done.stdout
     assert row_of(Store(store), "the-gap", "2611.00001").state == "attached"
-    history = stillholds("history", "the-gap", store=store).stdout
+    history = typed("history", "the-gap", store=store).stdout
     assert "attached, contradicts" in history
 
     (undone,) = answer("triage", "undo", "the-gap", "--who", "ada", store=store)
@@ -40,11 +40,11 @@ def test_from_what_waits_to_a_due_claim_and_back(store: Path) -> None:
         "triage", "dismiss", "the-gap", "2611.00001", "--reason", "another thing", "--who", "ada", store=store
     )
     assert dismissed["kind"] == "dismissed"
-    assert stillholds("audit", store=store).returncode == 0
+    assert typed("audit", store=store).returncode == 0
 
 
 def test_what_waits_is_told_to_people(store: Path) -> None:
-    said = stillholds("triage", "--limit", "2", store=store).stdout
+    said = typed("triage", "--limit", "2", store=store).stdout
     for part in (
         "the-gap in words",
         "On 2611.00001",
@@ -54,8 +54,8 @@ def test_what_waits_is_told_to_people(store: Path) -> None:
         "1 more",
     ):
         assert part in said
-    assert "Nothing waits" in stillholds("triage", "--claim", "spoken", store=store).stdout
-    came = stillholds("papers", store=store).stdout
+    assert "Nothing waits" in typed("triage", "--claim", "spoken", store=store).stdout
+    came = typed("papers", store=store).stdout
     assert came.index("2611.00003v1") < came.index("2611.00001v1")
     assert "in the inbox of the-gap" in came
     assert len(answer("papers", "--new", "--limit", "2", store=store)) == 2
@@ -70,6 +70,6 @@ def test_what_waits_is_told_to_people(store: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_words(store: Path, command: tuple[str, ...], said: str, code: int) -> None:
-    done = stillholds("triage", *command, store=store)
+    done = typed("triage", *command, store=store)
     assert (done.returncode, said in " ".join(done.stderr.replace("│", " ").split())) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
