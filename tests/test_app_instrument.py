@@ -149,7 +149,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    with served(folder / "library.db", PYTHONPATH=str(folder / "packages")) as where:
+    with served(folder / "library.db", "--read-only", PYTHONPATH=str(folder / "packages")) as where:
         yield where
 
 

@@ -62,7 +62,7 @@ def chromium() -> Iterator[Browser]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path: Path = tmp_path_factory.mktemp("parts") / "library.db"
     library_with_a_run(path)
-    with served(path) as where:
+    with served(path, "--read-only") as where:  # without a worker, which takes longer to start than a page
         yield where
 
 

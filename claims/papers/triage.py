@@ -60,7 +60,7 @@ class ClaimText(Value):
 
 
 class Parts(Value):
-    """What a score is made of. Subject: how near the paper's words are in meaning; method: whether it measures the same
+    """What a score is made of. Subject: how much of the claim the paper says, in its words or near ones; method: whether it measures the same
     quantities by the same procedures; regime: whether it speaks of the same kind of model, training, domain and size;
     stance: how likely it takes one.
     """
@@ -211,7 +211,7 @@ def _match(
     readable = not _why_unread(beside.nearest, reading)
     start, stop = reading.spans[beside.nearest] if beside.nearest is not None else (0, 0)
     parts = Parts(
-        subject=_share((values["sentence"] + values["whole"]) / 2),
+        subject=_share(values["said"]),
         method=_share(values["method"]),
         regime=_share(values["regime"]),
         stance=_share(1 - likely["unrelated"]),

@@ -30,10 +30,14 @@ def because(claim: Asked, paper: Told, compared: Compared, unread: str, taken: T
     """Say what made a match: what claim and paper share, what the nearest sentence has, what was learnt, and, if there
     is a reason why nothing is guessed of the stance, UNREAD.
     """
-    said = [_near(compared.values), _shared(claim, paper)]
+    said = [_told(compared.values["said"]), _near(compared.values), _shared(claim, paper)]
     said += [f"no stance is guessed: {unread}"] if unread else [_heard(paper, compared.nearest)]
     said += [_lowered(taken)] if taken else []
     return "; ".join(part for part in said if part)
+
+
+def _told(share: float) -> str:
+    return f"it says {share:.0%} of the claim, in its words or near ones"
 
 
 def _near(values: Mapping[str, float]) -> str:
