@@ -60,9 +60,9 @@ class ClaimText(Value):
 
 
 class Parts(Value):
-    """What a score is made of. Subject: how much of the claim the paper says, in its words or near ones; method: whether it measures the same
-    quantities by the same procedures; regime: whether it speaks of the same kind of model, training, domain and size;
-    stance: how likely it takes one.
+    """What a score is made of. Subject: how much of the claim the paper says, in its words or near ones; method: whether
+    it measures the same quantities by the same procedures; regime: whether it speaks of the same kind of model, training,
+    domain and size; stance: how likely it takes one.
     """
 
     subject: Share
