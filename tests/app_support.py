@@ -136,6 +136,11 @@ class Visit:
         self.page.remove_listener("pageerror", self._failed)
         self.page.remove_listener("request", self._asked)
 
+    def unexpected(self) -> list[str]:
+        """Errors beyond the two harmless ones of a deep link, and requests that left the machine."""
+        outside = [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+        return [error for error in self.errors if error != HARMLESS] + outside
+
     def _said(self, said: ConsoleMessage) -> None:
         if said.type == "error":
             self.errors.append(said.text)
@@ -145,11 +150,6 @@ class Visit:
 
     def _asked(self, request: Request) -> None:
         self.requests.append(request.url)
-
-    def unexpected(self) -> list[str]:
-        """Errors beyond the two harmless ones of a deep link, and requests that left the machine."""
-        outside = [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
-        return [error for error in self.errors if error != HARMLESS] + outside
 
 
 def visiting(chromium: Browser, address: str) -> Iterator[Visit]:
