@@ -253,6 +253,7 @@ def test_the_real_embedder_finds_what_other_words_say(minilm: Embedder) -> None:
     (first, near), (_, far) = match([CLAIM], papers, minilm)[CLAIM.id]
     assert first == "2601.00008"
     assert near.parts.subject > far.parts.subject
+    assert f"it says {100 * near.parts.subject:.0f} % of the claim" in near.reason
 
 
 def test_what_is_far_from_all_claims_is_unrelated_where_claims_and_papers_are_many(minilm: Embedder) -> None:

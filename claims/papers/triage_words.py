@@ -37,7 +37,7 @@ def because(claim: Asked, paper: Told, compared: Compared, unread: str, taken: T
 
 
 def _told(share: float) -> str:
-    return f"it says {share:.0%} of the claim, in its words or near ones"
+    return f"it says {100 * share:.0f} % of the claim, in its words or near ones"
 
 
 def _near(values: Mapping[str, float]) -> str:
