@@ -37,7 +37,7 @@ def stillholds(
     """Run the command; nothing is checked here. Without MEANING it finds no embedding weights: to load them takes longer
     than anything else.
     """
-    env = os.environ | ({"STILLHOLDS_STORE": str(store)} if store else {}) | {"COLUMNS": "160"} | environment
+    env = os.environ | ({"STILLHOLDS_STORE": str(store)} if store else {}) | environment
     if not meaning:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(NO_WEIGHTS), env.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", "stillholds", *map(str, arguments)]
@@ -52,7 +52,7 @@ def typed(*arguments: str | Path, store: Path | None = None) -> subprocess.Compl
     before = signal.getsignal(signal.SIGTERM)
     try:
         with (
-            mock.patch.dict(os.environ, ({"STILLHOLDS_STORE": str(store)} if store else {}) | {"COLUMNS": "160"}),
+            mock.patch.dict(os.environ, {"STILLHOLDS_STORE": str(store)} if store else {}),
             mock.patch.object(sys, "argv", command),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -12,6 +12,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="stillholds-tests-")
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="stillholds-tests-")  # whose pace is nobody else's
 os.environ["STILLHOLDS_ARXIV_URL"] = "http://127.0.0.1:9/api/query"  # nobody answers there
+# A console keeps the width it was made with: the same one whoever runs it, and whichever test is first.
+os.environ["COLUMNS"] = "160"
+os.environ.pop("LINES", None)
+os.environ.pop("NO_COLOR", None)
+os.environ.pop("FORCE_COLOR", None)
+os.environ.pop("TTY_COMPATIBLE", None)
 os.environ.pop("STILLHOLDS_STORE", None)
 os.environ.pop("STILLHOLDS_READ_ONLY", None)
 

@@ -301,7 +301,6 @@ def run(store: Store, server: Server, tmp_path: Path, monkeypatch: pytest.Monkey
         "STILLHOLDS_STORE": str(store.path),
         "STILLHOLDS_ARXIV_URL": server.url,
         "XDG_STATE_HOME": str(tmp_path),
-        "COLUMNS": "160",
     }
     return lambda *arguments: CliRunner().invoke(cli.app, arguments, env=environment)
 

@@ -46,7 +46,6 @@ class Reader:
             "STILLHOLDS_STORE": str(folder / "library.db"),
             "XDG_CACHE_HOME": str(folder / "cache"),
             "OMP_NUM_THREADS": "1",
-            "COLUMNS": "160",
             "PYTHONPATH": str(NO_WEIGHTS),  # the guide asks for no search by meaning, and the model takes ten seconds to load
             # Without a network pip must take what is there; a reader's pip fetches the same.
             "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -57,7 +57,7 @@ def say(store: Store) -> Callable[..., str]:
     app.add_typer(scheduling.schedule_app, name="schedule")
 
     def run(*arguments: str) -> str:
-        done = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "240"})
+        done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         return f"{done.exit_code} {done.output}" if done.exit_code else done.output
 
     return run

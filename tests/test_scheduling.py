@@ -32,7 +32,7 @@ def say(store: Store) -> Callable[..., str]:
     app.command()(scheduling.due)
 
     def run(*arguments: str) -> str:
-        done = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "200"})
+        done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         return f"{done.exit_code} {done.output}" if done.exit_code else done.output
 
     return run
