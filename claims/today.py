@@ -1,17 +1,13 @@
-"""What a run would be made by now: the code of its verifier, and the environment. A worker and an app live long, so the
-code is looked at again whenever one of its files has changed.
-"""
+"""What a run would be made by now: the code of its verifier, and the environment."""
 
 import platform
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 
 from claims import ledger
 from claims.freshness import Because
 from verifiers import provenance
 from verifiers.measurement import Provenance
-from verifiers.registry import Verifier, find, verifiers
+from verifiers.registry import find, verifiers
 
 
 def code_of(name: str) -> str:
@@ -20,28 +16,7 @@ def code_of(name: str) -> str:
     Raises:
         VerifierError: when there is no such verifier.
     """
-    verifier = find(name)
-    return _code(name, _stamp(verifier))
-
-
-@lru_cache(maxsize=64)
-def _code(name: str, _stamp: int) -> str:
     return provenance.code_digest(find(name))
-
-
-def _stamp(verifier: Verifier) -> int:
-    """When any file of the verifier's package, or of ours, was written last."""
-    roots = {_package_of(verifier.entry), provenance.ROOT}
-    return max(path.stat().st_mtime_ns for root in roots for path in root.rglob("*.py"))
-
-
-@lru_cache(maxsize=64)
-def _package_of(entry: str) -> Path:
-    spec = find_spec(entry.partition(":")[0].partition(".")[0])
-    if spec is None or spec.origin is None:
-        return provenance.ROOT
-    path = Path(spec.origin)
-    return path.parent if path.name == "__init__.py" else path
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from claims import library, today, verification
+from claims import library, verification
 from claims.verification import Outcome
 from kb.read import cards
 from tests.claims_support import NOW, ROOT, Silent, claim_page, means
@@ -76,8 +76,6 @@ class Lab:
         for name in [name for name in sys.modules if name.partition(".")[0] == "trivial"]:
             del sys.modules[name]
         forget()
-        today._package_of.cache_clear()
-        today._code.cache_clear()
 
 
 @pytest.fixture

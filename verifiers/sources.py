@@ -8,6 +8,7 @@ import ast
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 # What carries requests and answers, and cannot change a number.
@@ -28,12 +29,30 @@ class Source:
     imported: dict[str, Target] = field(default_factory=dict)
 
 
-def reached(*roots: str) -> list[str]:
+def reached(*roots: str) -> tuple[str, ...]:
     """The sources of ROOTS (`module` or `module:name`) and, through any number of steps, of every top-level name that
     they use in their own packages and in ours; sorted, without comments, docstrings and layout.
+
+    A server may live longer than the code that it began with, so the files are read again when one of them was written.
     """
+    own = frozenset({"verifiers", *(root.partition(":")[0].partition(".")[0] for root in roots)})
+    return _reached(roots, own, tuple(_written(own)))
+
+
+def _written(packages: frozenset[str]) -> Iterator[tuple[str, int, int]]:
+    """The files of PACKAGES, when each was written, and its size."""
+    for package in sorted(packages):
+        begin = _file_of(package)
+        if begin is None:
+            continue
+        for path in sorted(begin.parent.rglob("*.py")) if begin.name == "__init__.py" else [begin]:
+            facts = path.stat()
+            yield str(path), facts.st_mtime_ns, facts.st_size
+
+
+@lru_cache(maxsize=64)
+def _reached(roots: tuple[str, ...], own: frozenset[str], _files: tuple[tuple[str, int, int], ...]) -> tuple[str, ...]:
     waiting: list[Target] = [(module, name) for module, _, name in (root.partition(":") for root in roots)]
-    own = {"verifiers", *(module.partition(".")[0] for module, _ in waiting)}
     sources: dict[str, Source | None] = {}
     found: dict[Target, str] = {}
     while waiting:
@@ -53,7 +72,7 @@ def reached(*roots: str) -> list[str]:
             found[target] = "\n".join(map(_meaning, source.names[name]))
             waiting += [(module, BEGINNING), (source.package, BEGINNING), *_used(source, source.names[name])]
             waiting += [(imported, BEGINNING) for imported, _ in source.imported.values()]
-    return [f"{module}:{name}\n{text}" for (module, name), text in sorted(found.items()) if text]
+    return tuple(f"{module}:{name}\n{text}" for (module, name), text in sorted(found.items()) if text)
 
 
 def _read(module: str) -> Source | None:
