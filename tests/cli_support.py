@@ -31,15 +31,13 @@ def stillholds(
     *arguments: str | Path,
     store: Path | None = None,
     cwd: Path | None = None,
-    meaning: bool = False,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command; nothing is checked here. Without MEANING it finds no embedding weights: to load them takes longer
-    than anything else.
+    """Run the command; nothing is checked here. It finds no embedding weights, for to load them takes longer than anything
+    else: `typed` finds them.
     """
     env = os.environ | ({"STILLHOLDS_STORE": str(store)} if store else {}) | environment
-    if not meaning:
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(NO_WEIGHTS), env.get("PYTHONPATH")]))
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(NO_WEIGHTS), env.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", "stillholds", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=300, check=False)
 
