@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
@@ -62,7 +63,6 @@ def serve(store: Store, service: Service, means: Means, tick: Tick, *, until_idl
     with alone(store):
         sweep_scratch()
         enlist(store, service, means.clock())  # before it takes anything: what a stranger has is taken from him
-        threading.Thread(target=_warm_up, daemon=True).start()
         try:
             with translated(store.location):
                 _launch(store, service, means, tick)
@@ -102,16 +102,18 @@ def _launch(store: Store, service: Service, means: Means, tick: Tick) -> None:
         DBOS.create_schedule(schedule_name=TICK, workflow_fn=ticked, schedule="* * * * *")
 
 
+@cache
 def _warm_up() -> None:
-    """Load the statistics while the first children run: the first verdict would wait for them with the store locked,
-    and everybody else with it.
+    """Load the statistics while the first child runs: the first verdict would wait for them with the store locked, and
+    everybody else with it.
     """
-    stats.lai_radius(8, 8, 0.95)
+    threading.Thread(target=stats.lai_radius, args=(8, 8, 0.95), daemon=True).start()
 
 
 def _carried_out(store: Store, task_id: str, means: Means, service: Service) -> None:
     with service.taking(task_id) as is_first:
         if is_first:
+            _warm_up()
             _to_its_end(store, task_id, means, service)
 
 

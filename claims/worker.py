@@ -38,6 +38,7 @@ CHILD = (sys.executable, "-P", "-m", "verifiers")
 KEEPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("_launch.py")))
 PATIENCE = 5.0  # seconds that a keeper may take to end what it keeps, which takes it milliseconds
 LONGEST = 64 * 2**20  # bytes of a line: a measurement of 1000 units takes one or two million
+MOMENT = 1.0  # seconds
 WAITING = 4  # lines that may wait to be understood
 REASON = 2000  # characters of a reason that are kept
 MAY_PASS = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
@@ -150,6 +151,8 @@ class Child:
         self._last_words: deque[bytes] = deque(maxlen=50)
         self._is_mute = self._has_answered = self._has_been_ended = False
         self._told = 0.0
+        self._known: list[psutil.Process] = []
+        self._looked = -float("inf")
         self._overhearing = threading.Thread(target=self._overhear, daemon=True)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         try:
@@ -213,13 +216,14 @@ class Child:
                     yield self._died()
 
     def cpu_seconds(self) -> float:
-        """What the child and all that came from it have used so far; 0 once it is gone."""
-        return usage.cpu_seconds(self._family())
+        """What the child and all that came from it have used so far; 0 once it is gone. To find them takes a look at every
+        process of the machine, so those of a moment ago will do: what they have waited for since is in their times.
+        """
+        is_fresh = time.monotonic() - self._looked < MOMENT
+        return usage.cpu_seconds(self._known if is_fresh else self._family())
 
     def spent(self) -> float:
-        """Processor time since this was asked last, the first time with what it took to start. One look, which takes
-        milliseconds, and not one before a run and one after it.
-        """
+        """Processor time since this was asked last, the first time with what it took to start."""
         before, self._told = self._told, self.cpu_seconds()
         return max(0.0, self._told - before)
 
@@ -317,7 +321,9 @@ class Child:
         return None
 
     def _family(self) -> list[psutil.Process]:
-        return usage.family(self._process.pid)  # the keeper first
+        """The keeper first."""
+        self._known, self._looked = usage.family(self._process.pid), time.monotonic()
+        return self._known
 
 
 def _stopped(did: str, allowed: str, budget: str) -> Failure:
