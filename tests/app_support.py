@@ -30,6 +30,7 @@ FLAGS = [
     "--disable-sync",
 ]
 # A deep link asks the server for two files below its own path that Streamlit looks for at the root.
+expect.set_options(timeout=30_000)  # a page that takes longer than a person would like is no wrong page
 HARMLESS = "Failed to load resource: the server responded with a status of 404 (Not Found)"
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.app_support import Visit, browser, library_with_a_run, served, visiting
+from claims import library
+from tests.app_support import Visit, browser, library_with_a_run, now, served, visiting
+from tests.cli_support import EXAMPLES, NO_WEIGHTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -48,7 +50,9 @@ def address(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     (folder / ".streamlit" / "config.toml").write_text(
         '[theme]\nprimaryColor = "#ff0000"\n[server]\naddress = "0.0.0.0"\n'
     )
-    with served(store, cwd=folder) as where:
+    with served(
+        store, cwd=folder, PYTHONPATH=str(NO_WEIGHTS)
+    ) as where:  # to embed all pages takes longer than to look at them
         yield where
 
 
@@ -203,19 +207,6 @@ def test_kinds_can_be_hidden_and_two_steps_reach_further(visit: Visit) -> None:
     page.wait_for_function("() => window.__network.nodes(\"[kind = 'paper']\").length === 0")
 
 
-def test_search_finds_by_meaning_and_says_why(visit: Visit) -> None:
-    page = visit.go("/search")
-    page.get_by_placeholder("Ask in your own words").fill("why might an excellent curve fit still prove little")
-    page.keyboard.press("Enter")
-    first = page.locator("ul.rows li").first
-    expect(first).to_contain_text("meaning, rank", timeout=90_000)
-    slugs = page.eval_on_selector_all(
-        "ul.rows li a.sh-a", "links => links.slice(0, 3).map(a => a.getAttribute('href'))"
-    )
-    assert "/note?slug=good-fit" in slugs
-    assert "q=why+might" in page.url
-
-
 def test_slash_searches_and_question_mark_explains(visit: Visit) -> None:
     page = visit.go("/claims")
     page.keyboard.press("?")
@@ -276,13 +267,22 @@ def test_a_read_only_app_shows_everything_and_offers_no_run(chromium: Browser, s
         assert visit.unexpected() == []
 
 
-def test_an_empty_library_says_what_to_do(chromium: Browser, tmp_path: Path) -> None:
-    from claims import library
-    from tests.app_support import now
-
-    library.create(tmp_path / "library.db", now())
-    with served(tmp_path / "library.db") as address:
+def test_an_empty_library_says_what_to_do_and_what_comes_in_is_found_by_meaning(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    empty = library.create(tmp_path / "library.db", now())
+    with served(empty.path) as address:
         visit = Visit(chromium, address)
         for path in ("/", "/lines", "/notes", "/claims", "/graph"):
             expect(visit.go(path).get_by_text("stillholds import FOLDER")).to_be_visible()
+        library.bring_in(empty, [EXAMPLES / "notes"], now())
+        page = visit.go("/search")
+        page.get_by_placeholder("Ask in your own words").fill("why might an excellent curve fit still prove little")
+        page.keyboard.press("Enter")
+        first = page.locator("ul.rows li").first
+        expect(first).to_contain_text("meaning, rank", timeout=90_000)
+        assert "/note?slug=good-fit" in page.eval_on_selector_all(
+            "ul.rows li a.sh-a", "links => links.slice(0, 3).map(a => a.getAttribute('href'))"
+        )
+        assert "q=why+might" in page.url
         assert visit.unexpected() == []

@@ -19,15 +19,24 @@ from tests.queue_support import numbers, trivial
 __all__ = ["trivial"]
 
 FULL = {"notes", "lines", "papers", "claims", "links", "runs", "verdicts"}
+SOME = ("notes/own-words.md", "notes/good-fit.md", "claims/lower-on-own-text.md", "lines/what-reward-costs.md")
 OUTCOME = {"verifier", "subject", "verdict", "reason", "certified", "endpoints", "controls", "provenance"}
 ENDPOINT = {"name", "primary", "estimate", "interval", "level", "n", "unit", "null", "verdict", "reason"}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library with the example pages, their text embedded."""
+    """A library with the example pages."""
     path = tmp_path_factory.mktemp("cli") / "library.db"
-    answer("import", EXAMPLES, store=path)
+    assert stillholds("import", EXAMPLES, store=path).returncode == ExitCode.OK
+    return path
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library with some of them, their text embedded."""
+    path = tmp_path_factory.mktemp("embedded") / "library.db"
+    answer("import", *(EXAMPLES / page for page in SOME), store=path)
     return path
 
 
@@ -62,8 +71,8 @@ def test_stats_counts_what_was_imported(store: Path) -> None:
     assert counts["runs"] == counts["verdicts"] == 0
 
 
-def test_search_says_why_each_hit_was_found(store: Path) -> None:
-    hits = answer("search", "is a model calmer when it reads its own words", store=store)
+def test_search_says_why_each_hit_was_found(embedded: Path) -> None:
+    hits = answer("search", "is a model calmer when it reads its own words", store=embedded)
     assert {hit["kind"] for hit in hits} <= {"note", "line", "claim", "paper"}
     for hit in hits:
         assert hit.keys() == {"kind", "slug", "title", "score", "why"}
@@ -71,14 +80,14 @@ def test_search_says_why_each_hit_was_found(store: Path) -> None:
         assert hit["why"]["meaning_rank"] or hit["why"]["words_rank"]
 
 
-def test_search_filters_by_kind_and_standing(store: Path) -> None:
-    assert {hit["kind"] for hit in answer("search", "entropy", "--kind", "line", store=store)} == {"line"}
-    untested = answer("search", "entropy", "--standing", "untested", "--limit", "50", store=store)
+def test_search_filters_by_kind_and_standing(embedded: Path) -> None:
+    assert {hit["kind"] for hit in answer("search", "entropy", "--kind", "line", store=embedded)} == {"line"}
+    untested = answer("search", "entropy", "--standing", "untested", "--limit", "50", store=embedded)
     assert {hit["kind"] for hit in untested} == {"claim"}
-    assert answer("search", "entropy", "--standing", "holds", store=store) == []
+    assert answer("search", "entropy", "--standing", "holds", store=embedded) == []
     assert all(
-        "2026" in json.dumps(answer("show", hit["slug"], store=store)["date"])
-        for hit in answer("search", "entropy", "--since", "2026", store=store)
+        "2026" in json.dumps(answer("show", hit["slug"], store=embedded)["date"])
+        for hit in answer("search", "entropy", "--since", "2026", store=embedded)
     )
 
 
@@ -184,12 +193,11 @@ def test_files_in_the_users_folder_are_never_imported(store: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_measure_gives_the_promised_shape_and_the_same_bits_again(tmp_path: Path) -> None:
+def test_measure_gives_the_promised_shape(tmp_path: Path) -> None:
     arguments = ["measure", "collapse_fit", "--subject", "lab:bandit", "--seed", "7", "--profile", "smoke", "--json"]
-    first = stillholds(*arguments, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "one"))
-    second = stillholds(*arguments, "--processes", "1", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "two"))
-    assert first.returncode == second.returncode == 0, first.stderr
-    said, again = json.loads(first.stdout), json.loads(second.stdout)
+    done = stillholds(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
     assert said.keys() >= OUTCOME
     assert all(endpoint.keys() >= ENDPOINT for endpoint in said["endpoints"])
     assert [endpoint["primary"] for endpoint in said["endpoints"]].count(True) == 1
@@ -198,7 +206,6 @@ def test_measure_gives_the_promised_shape_and_the_same_bits_again(tmp_path: Path
     assert said["verdict"] == "INCONCLUSIVE"
     assert "pipeline" in said["reason"]
     assert said["certified"] is False
-    assert (said["endpoints"], said["controls"]) == (again["endpoints"], again["controls"])
     assert not (tmp_path / "library.db").exists()
 
 
