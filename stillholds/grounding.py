@@ -128,7 +128,7 @@ def counted(found: Sequence[Ground]) -> str:
 def asked(answered: Answered) -> None:
     """What came of asking arXiv, where it did not go well."""
     if answered.problem:
-        kept = f"{answered.asked} of {answered.wanted} papers were asked about before; what is known is shown."
+        kept = f"{answered.asked} of {answered.wanted} papers were answered for; what is known is shown."
         notes().print(f"{answered.problem}\n{kept}", soft_wrap=True)
 
 

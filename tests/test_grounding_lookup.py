@@ -21,7 +21,7 @@ from kb.pace import Pace
 from kb.sources.arxiv import Arxiv
 from kb.store import Store
 from stillholds import cli
-from tests.arxiv_server import DAWN, Server, html, record, serving, too_many, versions
+from tests.arxiv_server import DAWN, Server, html, record, replaced, serving, too_many, versions
 from tests.kb_support import NO_SEEDS, SEEDS, bring_in, filled, quiet, vault
 from tests.postgres_support import Server as Postgres
 
@@ -200,6 +200,19 @@ def test_a_refusal_in_the_middle_keeps_what_came_before_it(store: Store, arxiv: 
     assert states(store)["Scouts Walk the Hollow"] == ("not yet checked",)
 
 
+def test_an_entry_that_cannot_be_read_leaves_its_paper_unchecked_and_the_others_are_known(
+    store: Store, arxiv: Arxiv, server: Server
+) -> None:
+    server.faults = {1: replaced(b"Ants Count Too", b"")}
+    answered = ask(store, arxiv)
+    assert (answered.asked, answered.wanted, answered.problem) == (4, 6, "2605.00004v1 has no title")
+    before = states(store)
+    assert (before["Bees Count"], before["arXiv:2605.00004"]) == (("grounded",), ("not yet checked",))
+    assert before["No Such Paper"] == ("not yet checked",)  # it may have been the one that cannot be read
+    assert ask(store, arxiv).wanted == 2
+    assert (states(store)["arXiv:2605.00004"], states(store)["No Such Paper"]) == (("grounded",), ("not found",))
+
+
 def test_an_id_that_arxiv_never_gave_out_spoils_no_question(tmp_path: Path, arxiv: Arxiv, server: Server) -> None:
     text = "Read arXiv:hive/1234567, arXiv:1605.1234 and arXiv:2605.00001.\n"
     store = vault(tmp_path, notes__a=f"# A note\n\n{text}")
@@ -325,7 +338,7 @@ def test_the_command_says_when_arxiv_does_not_answer_and_shows_what_is_known(run
     server.faults[lambda _: True] = html()
     failed = run("ground", "walk")
     assert failed.exit_code == 1
-    assert "0 of 2 papers were asked about before" in failed.stderr
+    assert "0 of 2 papers were answered for" in failed.stderr
     assert "2 not yet checked" in failed.stdout
 
 

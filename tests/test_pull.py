@@ -192,6 +192,17 @@ def test_a_paper_with_an_id_that_never_was_holds_up_no_other(tmp_path: Path) -> 
     assert (done.state, done.new, done.notes) == ("done", 1, ("arXiv does not know 2605.0002",))
 
 
+def test_an_entry_that_cannot_be_read_holds_up_no_other_and_is_asked_for_again(tmp_path: Path) -> None:
+    store = vault(tmp_path, notes__a="---\ntitle: A note\n---\nSee [[arXiv:2605.00001]] and [[arXiv:2605.00002]].\n")
+    save(store, "named", cited=True)
+    spoilt = faults.replaced(b"What the paper 2605.00002 shows", b"")
+    with serving(many(2), faults={1: spoilt}) as arxiv:
+        named, known = pull(store, arxiv, "named")
+        assert (named.state, named.new, named.notes) == ("done", 1, ("2605.00002v1 has no title",))
+        assert (known.state, known.new, known.notes) == ("done", 1, ())
+        assert arxiv.requests[1].params["id_list"] == "2605.00002"
+
+
 def test_ids_that_were_asked_for_are_not_asked_for_again_after_a_break(tmp_path: Path) -> None:
     ids = [f"2605.{number:05d}" for number in range(1, 31)]
     store = vault(tmp_path, notes__a=f"---\ntitle: A note\n---\n{' '.join(f'arXiv:{one}' for one in ids)}\n")

@@ -19,7 +19,7 @@ from kb.errors import ArxivRefused
 from kb.models import ArxivCheck, ArxivPaper
 from kb.read import find
 from kb.search import terms_of
-from kb.sources.arxiv import Batch
+from kb.sources.arxiv import Batch, Known
 from kb.sources.arxiv_id import versioned
 from kb.sources.arxiv_record import Record
 from kb.store import Store
@@ -43,7 +43,7 @@ Report = Callable[[int, int], None]
 class Asking(Protocol):
     """What is needed of arXiv."""
 
-    def by_ids(self, ids: Sequence[str]) -> tuple[Record, ...]: ...
+    def by_ids(self, ids: Sequence[str]) -> Known: ...
 
     def search(self, query: str, start: int = 0, size: int = 100) -> Batch: ...
 
@@ -61,7 +61,7 @@ class Wanted(NamedTuple):
 
 
 class Answered(Value):
-    """What came of asking; `problem` says why it ended early, if it did."""
+    """What came of asking; `problem` says why it ended early, or what could not be read."""
 
     wanted: int
     asked: int = 0
@@ -91,14 +91,15 @@ def look_up(store: Store, arxiv: Asking, asked: Wanted, clock: Callable[[], date
     was kept before it stays.
     """
     done = 0
+    problems: list[str] = []
     try:
         for chunk in _chunks(list(asked.ids)):
             report(done, asked.total)
-            real = [each for each in chunk if could_be(each)]  # arXiv refuses a whole question for one bad id in it
-            records = arxiv.by_ids(real) if real else ()
+            known, settled = ask_about(arxiv, chunk)
             with store.writing() as session:
-                _keep(session, {each: asked.ids[each] for each in chunk}, records, clock())
-            done += len(chunk)
+                _keep(session, {each: asked.ids[each] for each in settled}, known.records, clock())
+            problems += known.problems
+            done += len(settled)
         for key, title in asked.titles.items():
             report(done, asked.total)
             proposals = propose(arxiv, title)
@@ -109,7 +110,17 @@ def look_up(store: Store, arxiv: Asking, asked: Wanted, clock: Callable[[], date
     except ArxivRefused as refused:
         return Answered(wanted=asked.total, asked=done, problem=str(refused))
     report(done, asked.total)
-    return Answered(wanted=asked.total, asked=done)
+    return Answered(wanted=asked.total, asked=done, problem="; ".join(problems))
+
+
+def ask_about(arxiv: Asking, ids: Sequence[str]) -> tuple[Known, list[str]]:
+    """What arXiv says of IDS, and those of which it said whether it has them: not an id without a record where entries
+    cannot be read, for it may be one of those. The next time it is asked for again.
+    """
+    real = [each for each in ids if could_be(each)]  # arXiv refuses a whole question for one bad id in it
+    known = arxiv.by_ids(real) if real else Known(())
+    unsure = set(real) - known.ids if known.problems else set()
+    return known, [each for each in ids if each not in unsure]
 
 
 def could_be(arxiv: str) -> bool:
@@ -232,11 +243,13 @@ def _seen(session: Session, one: Ground, arxiv: str) -> Record | None:
 
 
 def _asked(arxiv: Asking | None, wanted_id: str) -> Record:
-    records = arxiv.by_ids([wanted_id]) if arxiv else ()
-    if not records:
-        why = "arXiv has none" if arxiv else "it was not proposed, and arXiv was not asked"
+    if arxiv is None:
+        raise CannotSay(f"there is no paper {wanted_id} to accept: it was not proposed, and arXiv was not asked")
+    known = arxiv.by_ids([wanted_id])
+    if not known.records:
+        why = f"arXiv's entry cannot be read: {known.problems[0]}" if known.problems else "arXiv has none"
         raise CannotSay(f"there is no paper {wanted_id} to accept: {why}")
-    return records[0]
+    return known.records[0]
 
 
 def advice(one: Ground, record: Record) -> str:

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, func, select
 
 from claims.errors import BadQuery, NoQuery, PullRuns
 from claims.papers import queries, windows
-from claims.papers.looking_up import could_be
+from claims.papers.looking_up import ask_about
 from claims.papers.pulled import PAGE, Means, Pulled, State, Tally
 from claims.papers.terms import Terms
 from claims.papers.windows import UnderWay
@@ -23,8 +23,7 @@ from kb import arxiv_papers
 from kb.alone import alone
 from kb.errors import NotFound
 from kb.models import ArxivEvent, ArxivPaper, ArxivQuery
-from kb.sources.arxiv import ArxivRefused, Batch, window
-from kb.sources.arxiv_record import Record
+from kb.sources.arxiv import ArxivRefused, Batch, Known, window
 from kb.store import Store
 
 LATELY = timedelta(hours=20)  # a day, less what a daily pull may come earlier than the one before
@@ -41,7 +40,7 @@ class Answering(Protocol):
 
     def search(self, query: str, start: int = 0, size: int = PAGE) -> Batch: ...
 
-    def by_ids(self, ids: Sequence[str]) -> tuple[Record, ...]: ...
+    def by_ids(self, ids: Sequence[str]) -> Known: ...
 
 
 class _Cancelled(Exception):
@@ -290,14 +289,13 @@ class _Pull:
         for at in range(0, len(ids), self.means.page):
             self._go_on()
             some = ids[at : at + self.means.page]
-            real = [each for each in some if could_be(each)]  # arXiv refuses a whole question for one bad id in it
-            records = self.arxiv.by_ids(real) if real else ()
+            known, settled = ask_about(self.arxiv, some)
             with self.store.writing() as session:
                 now = self.means.clock()
-                events = arxiv_papers.put(session, records, now)
-                answered = {arxiv_papers.canonical(one.arxiv) for one in records}
-                unknown += arxiv_papers.check(session, some, answered, now)
+                events = arxiv_papers.put(session, known.records, now)
+                unknown += arxiv_papers.check(session, settled, known.ids, now)
             tally.count(events)
+            tally.notes += known.problems
             self.means.watcher.page(name, at + len(some), len(ids))
         if unknown:
             more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""

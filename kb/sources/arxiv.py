@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the package and its HTTP library are loaded by whoever asks
     from kb.sources.arxiv_feed import Feed
     from kb.sources.arxiv_wire import Limits, Wire
 
-__all__ = ["LARGEST", "REAL", "Arxiv", "ArxivRefused", "Batch", "window"]
+__all__ = ["LARGEST", "REAL", "Arxiv", "ArxivRefused", "Batch", "Known", "window"]
 
 REAL: Final = "https://export.arxiv.org/api/query"
 LARGEST: Final = 2000  # entries on one page
@@ -42,6 +42,20 @@ class Batch(NamedTuple):
     def length(self) -> int:
         """How many entries the page has."""
         return len(self.records) + len(self.problems)
+
+
+class Known(NamedTuple):
+    """What arXiv says of ids. Where `problems` name entries that cannot be read, each in words, an id without a record may
+    be one of them: only where there are none does arXiv not know it.
+    """
+
+    records: tuple[Record, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids that have a record, without versions."""
+        return {record.arxiv for record in self.records}
 
 
 class Arxiv:
@@ -78,22 +92,22 @@ class Arxiv:
             )
         return self._page({"query": query}, start, size, least=1)
 
-    def by_ids(self, ids: Sequence[str]) -> tuple[Record, ...]:
+    def by_ids(self, ids: Sequence[str]) -> Known:
         """The papers that have these ids, each in the version that its id names or else in its newest one, in the order of
         IDS; an id that arXiv does not know is absent.
 
-        Raises: ArxivRefused, also when one of IDS is no arXiv id, or when arXiv's entry of one of them cannot be read.
+        Raises: ArxivRefused, also when one of IDS is no arXiv id.
         """
         asked = list(dict.fromkeys(map(_asked, ids)))
         found: dict[tuple[str, int], Record] = {}
+        problems: list[str] = []
         for at in range(0, len(asked), _IDS_AT_ONCE):
             page = asked[at : at + _IDS_AT_ONCE]
             batch = self._page({"id_list": page}, 0, len(page), least=None)
-            if batch.problems:
-                raise ArxivRefused(f"arXiv's answer cannot be read whole: {'; '.join(batch.problems)}", passing=True)
+            problems += batch.problems
             found |= {(record.arxiv, record.version): record for record in batch.records}
         order = {name: place for place, name in reversed(list(enumerate(asked)))}
-        return tuple(sorted(found.values(), key=lambda record: _place(record, order)))
+        return Known(tuple(sorted(found.values(), key=lambda record: _place(record, order))), tuple(problems))
 
     def _page(self, asked: dict[str, Any], start: int, size: int, least: int | None) -> Batch:
         import arxiv
