@@ -275,7 +275,9 @@ def test_an_empty_library_says_what_to_do_and_what_comes_in_is_found_by_meaning(
         visit = Visit(chromium, address)
         for path in ("/", "/lines", "/notes", "/claims", "/graph"):
             expect(visit.go(path).get_by_text("stillholds import FOLDER")).to_be_visible()
-        library.bring_in(empty, [EXAMPLES / "notes"], now())
+        library.bring_in(
+            empty, [EXAMPLES / "notes" / name for name in ("good-fit.md", "own-words.md", "row-ratio.md")], now()
+        )
         page = visit.go("/search")
         page.get_by_placeholder("Ask in your own words").fill("why might an excellent curve fit still prove little")
         page.keyboard.press("Enter")
