@@ -32,7 +32,7 @@ from tests.cli_support import stillholds
 from tests.question_support import Lab, lab
 from tests.queue_support import numbers
 from verifiers.measurement import Failure, Request
-from verifiers.registry import UnknownVerifier, find
+from verifiers.registry import UnknownVerifier
 
 __all__ = ["lab"]
 
@@ -239,13 +239,3 @@ def test_the_command_ends_with_a_code_that_says_what_came_out(lab: Lab) -> None:
     done = stillholds("replay", f"{lab.slug}:9", store=lab.store.path)
     assert (done.returncode, "no run is called" in done.stderr) == (1, True)
     assert len(replays(lab)) == 2
-
-
-@pytest.mark.slow
-def test_a_smoke_run_of_a_real_experiment_gives_the_same_bits_without_any_cache(tmp_path: Path) -> None:
-    said = {"verifier": "forking_share", **find("forking_share").default_contract}
-    store = a_library(tmp_path, {"the-forks": said})
-    (job,) = verification.plan(store, None, "smoke", NOW)
-    verification.verify(store, [job], means(tmp_path), Silent())
-    found = replay(store, "the-forks:1", means(tmp_path), Silent())
-    assert found.identical

@@ -198,7 +198,7 @@ _SPAN = re.compile(r"\b(\d{4}\s*[–-]\s*\d{4})\b")
 _SAID = re.compile(r"\s*\(([^()]*)\)[.;]?\s*$")
 _ANCHOR = re.compile(r"((?:arXiv:\s*)?\S+)\s+(?:\(([^()]*)\)\s*)?[–—:-]\s+(.+)", re.IGNORECASE)
 _PARTED = re.compile(
-    r"Separate:?\s+(?:the\s+)?(?P<durable>.{1,400}?)\s+from\s+(?P<perishable>(?:\([^()]{0,400}\)|[^.()]){1,400}?)\.(?=\s|$)"
+    r"Separate:?\s+(?:the\s+)?(?P<durable>(?:(?!\sfrom\s).){1,400})\s+from\s+(?P<perishable>(?:\([^()]{0,400}\)|[^.()]){1,400}?)\.(?=\s|$)"
 )
 
 
