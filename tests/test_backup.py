@@ -21,7 +21,7 @@ from kb.search import Filters, search
 from kb.store import Store
 from tests.claims_support import NOW, all_endpoints, around, claim_page, written
 from tests.claims_support import a_library as library_of
-from tests.cli_support import stillholds
+from tests.cli_support import stillholds, typed
 from tests.kb_support import contents, dump, is_sound, small_disk
 from tests.postgres_support import Server
 from tests.queue_support import a_queue_library, a_worker, ask, trivial, wait_for
@@ -312,14 +312,12 @@ def test_the_commands_say_what_they_did_and_what_a_copy_is(store: Store, tmp_pat
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["head"] == audit(store).head
     a_run(store)
-    checked = stillholds("restore", tmp_path / COPY, "--check", store=store.path)
+    checked = typed("restore", tmp_path / COPY, "--check", store=store.path)
     assert "1 claims, 3 entries, 1 verdicts" in checked.stdout
     assert "the beginning of the library, which has had 2 entries" in " ".join(checked.stdout.split())
-    refused = stillholds("restore", tmp_path / COPY, store=store.path)
+    refused = typed("restore", tmp_path / COPY, store=store.path)
     assert refused.returncode == 1
     assert "make a copy of it first" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert stillholds("restore", tmp_path / COPY, "--force", store=store.path).returncode == 0
-    assert (
-        "It is the library as it stands." in stillholds("backup", tmp_path / COPY, "--check", store=store.path).stdout
-    )
+    assert "It is the library as it stands." in typed("backup", tmp_path / COPY, "--check", store=store.path).stdout

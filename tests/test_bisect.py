@@ -38,7 +38,7 @@ from tests.claims_support import (
     run_with,
     written,
 )
-from tests.cli_support import stillholds
+from tests.cli_support import stillholds, typed
 from tests.question_support import Lab, lab
 from tests.queue_support import numbers
 from verifiers.measurement import Measurement
@@ -379,7 +379,7 @@ def test_the_command_names_the_change(lab: Lab) -> None:
     done = stillholds("bisect", lab.slug, store=lab.store.path)
     assert done.returncode == 0, done.stderr
     assert "`trivial.experiment.SHIFT` 1.0 → -1.0 (trivial/experiment.py)" in done.stdout
-    assert stillholds("bisect", lab.slug, "--subject", "trivial:nothing", store=lab.store.path).returncode == 1
+    assert typed("bisect", lab.slug, "--subject", "trivial:nothing", store=lab.store.path).returncode == 1
 
 
 # --- which runs a question needs ------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from tests.claims_support import (
     sql,
     written,
 )
-from tests.cli_support import stillholds
+from tests.cli_support import typed
 from tests.question_support import Lab, lab
 from tests.queue_support import numbers
 from verifiers.measurement import Failure, Request
@@ -231,11 +231,11 @@ def test_what_names_no_run_or_several_is_told(tmp_path: Path) -> None:
 def test_the_command_ends_with_a_code_that_says_what_came_out(lab: Lab) -> None:
     lab.run()
     run = f"{lab.slug}:1"
-    done = stillholds("replay", run, store=lab.store.path)
+    done = typed("replay", run, store=lab.store.path)
     assert (done.returncode, "The same bits" in done.stdout) == (0, True), done.stderr
     lab.edit("    return Findings(", "    values[2] += 0.5\n    return Findings(")
-    done = stillholds("replay", run, "--json", store=lab.store.path)
+    done = typed("replay", run, "--json", store=lab.store.path)
     assert (done.returncode, json.loads(done.stdout)["agrees"]) == (3, False), done.stderr
-    done = stillholds("replay", f"{lab.slug}:9", store=lab.store.path)
+    done = typed("replay", f"{lab.slug}:9", store=lab.store.path)
     assert (done.returncode, "no run is called" in done.stderr) == (1, True)
     assert len(replays(lab)) == 2

@@ -20,7 +20,7 @@ from claims.measuring import plan
 from claims.regime import differences
 from stillholds import present
 from stillholds.methods import sections
-from tests.cli_support import answer, stillholds
+from tests.cli_support import answer, stillholds, typed
 from tests.verifiers_support import RECORD, certificate_for, package
 from verifiers import provenance, registry, sources, table
 from verifiers.__main__ import load
@@ -160,7 +160,7 @@ def test_the_check_that_cannot_fail_is_shown_with_the_reason() -> None:
     assert said["name"] == "top_fifth_share"
     assert "cannot come out both ways" in said["reason"]
     assert said["certificate"] is None
-    shown = stillholds("verifiers", "show", "top_fifth_share").stdout
+    shown = typed("verifiers", "show", "top_fifth_share").stdout
     assert "It cannot come out both ways" in shown
     assert "measure top_fifth_share" not in shown
 
@@ -174,7 +174,7 @@ def test_the_check_that_cannot_fail_is_refused_wherever_it_would_run() -> None:
     ended = worker.measure(request, 120, lambda _: None, lambda: False)
     assert isinstance(ended, Failure)
     assert ended.reason.startswith("RefusedVerifier: the verifier top_fifth_share is refused")
-    done = stillholds("measure", "top_fifth_share", "--subject", "lab:story")
+    done = typed("measure", "top_fifth_share", "--subject", "lab:story")
     assert done.returncode == 1
     assert "never run" in done.stderr
 
@@ -185,7 +185,7 @@ def test_a_claim_with_the_check_that_cannot_fail_is_refused_at_import(tmp_path: 
     (tmp_path / "claims" / "fifth.md").write_text(
         f"---\ntitle: A fifth is a fifth\ncontract: {contract}\n---\nIt is.\n"
     )
-    stillholds("init", store=tmp_path / "library.db")
+    typed("init", store=tmp_path / "library.db")
     done = stillholds("import", tmp_path / "claims", store=tmp_path / "library.db")
     assert done.returncode != 0
     assert "20 % of the tokens by definition" in done.stderr
@@ -287,11 +287,11 @@ def test_commands_go_on_beside_a_broken_package(installed: Path) -> None:
     package(installed, "sundials", "shade")
     path = str(installed)
     store = installed / "library.db"
-    assert stillholds("init", store=store, PYTHONPATH=path).returncode == 0
-    done = stillholds("claims", store=store, PYTHONPATH=path)
+    assert typed("init", store=store).returncode == 0
+    done = typed("claims", store=store)
     assert (done.returncode, done.stderr.count("broken-clocks")) == (0, 0)
     for options in ([], ["--json"]):
-        listed = stillholds("verifiers", "list", *options, PYTHONPATH=path)
+        listed = typed("verifiers", "list", *options)
         assert listed.returncode == 0
         assert "shade" in listed.stdout
         assert "the package broken-clocks cannot be loaded: RuntimeError: no spring" in listed.stderr
