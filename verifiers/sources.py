@@ -46,6 +46,8 @@ def _written(packages: frozenset[str]) -> Iterator[tuple[str, int, int]]:
         if begin is None:
             continue
         for path in sorted(begin.parent.rglob("*.py")) if begin.name == "__init__.py" else [begin]:
+            if not path.is_file():
+                continue  # an editor's lock is a link to nothing
             facts = path.stat()
             yield str(path), facts.st_mtime_ns, facts.st_size
 

@@ -108,7 +108,7 @@ def look_up(store: Store, arxiv: Asking, asked: Wanted, clock: Callable[[], date
                 _note(session, key, title, outcome, proposals, clock())
             done += 1
     except ArxivRefused as refused:
-        return Answered(wanted=asked.total, asked=done, problem=str(refused))
+        return Answered(wanted=asked.total, asked=done, problem="; ".join([*problems, str(refused)]))
     report(done, asked.total)
     return Answered(wanted=asked.total, asked=done, problem="; ".join(problems))
 
