@@ -9,21 +9,21 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, func, select
 
 from claims.errors import BadQuery, NoQuery, PullRuns
 from claims.papers import queries, windows
-from claims.papers.looking_up import ask_about
-from claims.papers.pulled import PAGE, Means, Pulled, State, Tally
+from claims.papers.looking_up import Asking, ask_about
+from claims.papers.pulled import Means, Pulled, State, Tally
 from claims.papers.terms import Terms
 from claims.papers.windows import UnderWay
 from kb import arxiv_papers
 from kb.alone import alone
 from kb.errors import NotFound
 from kb.models import ArxivEvent, ArxivPaper, ArxivQuery
-from kb.sources.arxiv import ArxivRefused, Batch, Known, window
+from kb.sources.arxiv import ArxivRefused, Batch, window
 from kb.store import Store
 
 LATELY = timedelta(hours=20)  # a day, less what a daily pull may come earlier than the one before
@@ -33,14 +33,6 @@ IN_A_ROW = 2  # queries that fail for a reason that may pass: then the others ar
 SHOWN = 5  # ids in a note
 
 After = Callable[[Store, Sequence[str], datetime], bool | None]
-
-
-class Answering(Protocol):
-    """Who answers: `kb.sources.arxiv.Arxiv`."""
-
-    def search(self, query: str, start: int = 0, size: int = PAGE) -> Batch: ...
-
-    def by_ids(self, ids: Sequence[str]) -> Known: ...
 
 
 class _Cancelled(Exception):
@@ -63,7 +55,7 @@ def _nothing(_store: Store, _ids: Sequence[str], _now: datetime) -> None:
 
 def pull(
     store: Store,
-    arxiv: Answering,
+    arxiv: Asking,
     means: Means,
     names: Sequence[str] | None = None,
     since: datetime | None = None,
@@ -116,7 +108,7 @@ def _row(session: Session, query: _Query) -> ArxivQuery:
 class _Pull:
     """One pull, from its beginning to its end."""
 
-    def __init__(self, store: Store, arxiv: Answering, means: Means, since: datetime | None) -> None:
+    def __init__(self, store: Store, arxiv: Asking, means: Means, since: datetime | None) -> None:
         self.store, self.arxiv, self.means, self.since = store, arxiv, means, since
         self.began_at = means.clock()
         self.by = f"process {os.getpid()} on {socket.gethostname()}"
