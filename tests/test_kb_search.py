@@ -3,7 +3,10 @@
 import sys
 from datetime import date
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 from sqlmodel import select
 
 from kb import embedding
@@ -432,6 +435,35 @@ def test_weights_whose_package_is_not_installed_are_missing(monkeypatch):
 @pytest.fixture(scope="module")
 def model():
     return embedding.load()
+
+
+QUERY = "0.model.encoder.layer.5.attention.self.query.weight"
+
+
+def changes(of: str = QUERY) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    return {f"{of}.up": torch.randn(384, 2, generator=draw), f"{of}.down": torch.randn(2, 384, generator=draw)}
+
+
+def test_an_adapter_changes_a_copy_of_the_model_and_its_name(model, tmp_path):
+    save_file(changes(), tmp_path / "adapter.safetensors")
+    before = model.encode(["frost flowers"])
+    tuned = model.tuned(tmp_path / "adapter.safetensors")
+    assert not np.allclose(tuned.encode(["frost flowers"]), before, atol=1e-3)
+    assert np.array_equal(model.encode(["frost flowers"]), before)
+    assert tuned.model != model.model
+
+
+def test_an_adapter_without_directions_changes_nothing(model, tmp_path):
+    save_file({name: torch.zeros_like(value) for name, value in changes().items()}, tmp_path / "none.safetensors")
+    same = model.tuned(tmp_path / "none.safetensors").encode(["frost flowers"])
+    assert np.array_equal(same, model.encode(["frost flowers"]))
+
+
+def test_an_adapter_of_another_model_is_refused(model, tmp_path):
+    save_file(changes("0.model.encoder.layer.7.attention.self.query.weight"), tmp_path / "other.safetensors")
+    with pytest.raises(AttributeError, match="7"):
+        model.tuned(tmp_path / "other.safetensors")
 
 
 IN_OTHER_WORDS = [

@@ -25,9 +25,10 @@ from claims.papers.triage_features import (
     compared,
     mean_direction,
     paper_expressions,
+    paper_text,
     told,
 )
-from claims.papers.triage_model import WEIGHTS, Stance, model
+from claims.papers.triage_model import ADAPTER, WEIGHTS, Stance, model
 from claims.papers.triage_said import shares_said
 from claims.papers.triage_text import LONGEST_TITLE, Numbers, Reading, read
 from claims.papers.triage_words import Taken, because
@@ -132,12 +133,12 @@ def match(
 
 
 def features_of(
-    claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder
+    claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder, adapter: Path = ADAPTER
 ) -> dict[tuple[str, str], Mapping[str, float]]:
     """What is compared, before any weight: (claim id, arXiv id) → features. For those who fit the weights: whatever the
-    number of papers, all are read sentence by sentence.
+    number of papers, all are read sentence by sentence, and another ADAPTER can be tried.
     """
-    seen = _see(claims, papers, embedder, len(papers))
+    seen = _see(claims, papers, embedder, adapter, len(papers))
     return {
         (claim.id, reading.arxiv): one.values
         for claim, beside in zip(claims, compared(seen.claims, seen.papers, seen.shares), strict=True)
@@ -149,7 +150,11 @@ def features_of(
 
 
 def _see(
-    claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder, at_most: int = READ_AT_MOST
+    claims: Sequence[ClaimText],
+    papers: Sequence[Record],
+    embedder: Embedder,
+    adapter: Path = ADAPTER,
+    at_most: int = READ_AT_MOST,
 ) -> _Seen:
     """Read claims and papers, each text encoded once, and the candidates deeply."""
     readings = [read(paper) for paper in papers]
@@ -158,14 +163,15 @@ def _see(
         [claim_expressions(one) for one in bounded], [paper_expressions(one) for one in readings], embedder
     )
     deep = _candidates(shares, at_most)
-    said = [text for claim in bounded for text in (claim.title, claim_text(claim))]
-    read_deeply = [text for index in deep for text in (readings[index].title, *readings[index].sentences)]
-    vectors = _encoded([*said, *read_deeply], embedder)
+    in_parts = [text for index in deep for text in (readings[index].title, *readings[index].sentences)]
+    vectors = _encoded([*(claim.title for claim in bounded), *in_parts], embedder)
+    wholes = [paper_text(readings[index]) for index in deep]
+    tuned = _encoded([*map(claim_text, bounded), *wholes], embedder.tuned(adapter))
     dimension = max((len(vector) for vector in vectors.values()), default=1)
     return _Seen(
-        [asked(claim, regime_words(claim.contract), vectors) for claim in bounded],
+        [asked(claim, regime_words(claim.contract), vectors, tuned) for claim in bounded],
         readings,
-        [told(reading, vectors, index in deep, dimension) for index, reading in enumerate(readings)],
+        [told(reading, vectors, tuned, index in deep, dimension) for index, reading in enumerate(readings)],
         papers,
         shares,
     )
@@ -207,7 +213,7 @@ def _match(
     taken = learnt.lowers(paper)
     score = model().score(values) * (taken.factor if taken else 1.0)
     likely = model().stances(values)
-    stance = max(likely, key=lambda one: likely[one])
+    stance = model().guess(likely)
     readable = not _why_unread(beside.nearest, reading)
     start, stop = reading.spans[beside.nearest] if beside.nearest is not None else (0, 0)
     parts = Parts(
@@ -256,7 +262,7 @@ class _Learnt(NamedTuple):
         """What the lesson that PAPER is most like takes of its score; None where it is like none."""
         if not self.lessons:
             return None
-        alike = self.directions @ paper.whole
+        alike = self.directions @ paper.gist
         most = int(alike.argmax())
         excess = (float(alike[most]) - LIKE_A_LESSON) / (1 - LIKE_A_LESSON)
         lesson = self.lessons[most]
@@ -284,7 +290,7 @@ class _Taught:
 def _digest() -> str:
     """The digest of everything that makes a match: the weights, and the code that reads and compares."""
     here = Path(__file__)
-    made_by = [WEIGHTS, *sorted(here.parent.glob("triage*.py"))]
+    made_by = [WEIGHTS, ADAPTER, *sorted(here.parent.glob("triage*.py"))]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in made_by)).hexdigest()[:16]
 
 

@@ -11,9 +11,11 @@ from claims.papers.triage_said import Expressions, expressions
 from claims.papers.triage_text import Numbers, Reading, stems
 from kb.types import Matrix
 
-RELEVANCE = ("said", "said_here", "whole", "method", "regime")  # what ranks papers for a claim
-BEARING = ("said", "said_here", "whole", "field", "regime")  # what says that a paper bears on a claim at all
+RELEVANCE = ("said", "said_here", "near", "method", "regime")  # what ranks papers for a claim
+BEARING = ("near", "field", "method", "regime")  # what says that a paper bears on a claim at all
 MANNER = (*RELEVANCE, *CUES)  # what says how a paper that bears on a claim stands to it
+TYPICAL = 0.2  # nearness of a paper to the claims on the whole; where claims are few, that of each moves towards it
+FEW = 5  # claims: half of the way
 STEADY = 20  # papers or claims: among fewer, how one stands among them counts less than half of what it seems
 
 Vectors = Mapping[str, Matrix]
@@ -37,16 +39,17 @@ class Asked(NamedTuple):
     """A claim, ready to be compared."""
 
     title: Matrix  # (dimension,)
-    whole: Matrix  # (dimension,): the title with body and topics
+    whole: Matrix  # (dimension,): the title with body and topics, as the tuned embedder sees it
     measures: Mapping[str, float]
     facets: Facets
 
 
 class Told(NamedTuple):
-    """A paper, ready to be compared. Of one that was not read deeply, `sentences` has no rows, and `whole` no length."""
+    """A paper, ready to be compared. Of one that was not read deeply, `sentences` has no rows, `gist` and `whole` no length."""
 
     sentences: Matrix  # (n, dimension)
-    whole: Matrix  # (dimension,): the mean of title and sentences, of length 1
+    gist: Matrix  # (dimension,): the mean of title and sentences, of length 1
+    whole: Matrix  # (dimension,): title and abstract, as the tuned embedder sees them
     cues: Matrix  # (n, lists)
     measures: Mapping[str, float]
     facets: Facets
@@ -64,6 +67,11 @@ def claim_text(claim: Stated) -> str:
     return " ".join(part for part in (claim.title, claim.body, ", ".join(claim.topics)) if part)
 
 
+def paper_text(reading: Reading) -> str:
+    """A paper's title with its abstract, as far as it is read."""
+    return " ".join((f"{reading.title}.", *reading.sentences))
+
+
 def claim_expressions(claim: Stated) -> Expressions:
     """What a claim is looked for by."""
     return expressions(". ".join((claim.title, claim.body, *claim.topics)))
@@ -74,27 +82,30 @@ def paper_expressions(reading: Reading) -> Expressions:
     return expressions(". ".join((reading.title, *reading.sentences)))
 
 
-def asked(claim: Stated, regime_said: str, vectors: Vectors) -> Asked:
-    """CLAIM, ready to be compared; VECTORS has its title and its whole text."""
+def asked(claim: Stated, regime_said: str, vectors: Vectors, tuned: Vectors) -> Asked:
+    """CLAIM, ready to be compared; VECTORS has its title, and TUNED its whole text."""
     whole = claim_text(claim)
     words = stems(whole)
     return Asked(
         title=vectors[claim.title],
-        whole=vectors[whole],
+        whole=tuned[whole],
         measures=measures_of(words),
         facets=facets_of(words + stems(regime_said)),
     )
 
 
-def told(reading: Reading, vectors: Vectors, deeply: bool, dimension: int) -> Told:
-    """A paper, ready to be compared; where it is read DEEPLY, VECTORS has its title and its sentences."""
+def told(reading: Reading, vectors: Vectors, tuned: Vectors, deeply: bool, dimension: int) -> Told:
+    """A paper, ready to be compared; where it is read DEEPLY, VECTORS has its title and its sentences, and TUNED its whole
+    text.
+    """
     read = reading.sentences if deeply else ()
     texts = (reading.title, *read) if deeply else ()
     directions: Matrix = np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), dimension)
     found = np.array([cues(words) for words in reading.stems[: len(read)]]).reshape(len(read), len(CUES))
     return Told(
         sentences=directions[1:],
-        whole=mean_direction(directions),
+        gist=mean_direction(directions),
+        whole=tuned[paper_text(reading)] if deeply else np.zeros(dimension, dtype=np.float32),
         cues=found,
         measures=measures_of(reading.words),
         facets=facets_of(reading.words),
@@ -114,10 +125,16 @@ def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -
     if not claims or not papers:
         return [[] for _ in claims]
     field = mean_direction(np.array([claim.whole for claim in claims]))
+    known = len(claims) / (len(claims) + FEW)  # of the field, by that many claims
     return [
         [
             Compared(
-                {**_values(claim, paper), "field": float(paper.whole @ field), "said": share, "said_here": stands},
+                {
+                    **_values(claim, paper),
+                    "field": TYPICAL + known * (float(paper.whole @ field) - TYPICAL),
+                    "said": share,
+                    "said_here": stands,
+                },
                 _nearest(claim, paper),
             )
             for paper, share, stands in zip(papers, *rows, strict=True)
@@ -143,7 +160,7 @@ def _values(claim: Asked, paper: Told) -> dict[str, float]:
     """
     return {
         "sentence": float((paper.sentences @ claim.title).max(initial=0)),
-        "whole": float(paper.whole @ claim.whole),
+        "near": float(paper.whole @ claim.whole),
         "regime": regime(claim.facets, paper.facets),
         "method": alike(claim.measures, paper.measures),
         **dict(zip(CUES, (paper.cues.sum(axis=0) / max(len(paper.cues), 1)).tolist(), strict=True)),

@@ -1,5 +1,5 @@
 """The small linear models behind triage. Their weights stand in triage_weights.json, made by
-benchmarks/triage/fit.py from the labels that may be tuned on, and can be read: a feature's weight is what one standard
+benchmarks/matcher/fit.py from the labels that may be tuned on, and can be read: a feature's weight is what one standard
 deviation of it moves.
 """
 
@@ -15,10 +15,12 @@ from claims.papers.triage_text import Numbers
 from verifiers.measurement import Value
 
 WEIGHTS = Path(__file__).with_name("triage_weights.json")
+ADAPTER = Path(__file__).with_name("triage_adapter.safetensors")  # what it adds to the embedder's weights
 
 Stance = Literal["supports", "contradicts", "qualifies", "extends", "unrelated"]
 MANNERS: tuple[Stance, ...] = ("supports", "contradicts", "qualifies", "extends")
 STANCES: tuple[Stance, ...] = (*MANNERS, "unrelated")
+EVEN = 0.5  # from there on one stance is likelier than all others together
 
 
 class Linear(Value):
@@ -65,6 +67,10 @@ class Model(Value):
         shares = np.exp(said - said.max())
         shares *= (1 - unrelated) / shares.sum()
         return {**{stance: float(share) for stance, share in zip(MANNERS, shares, strict=True)}, "unrelated": unrelated}
+
+    def guess(self, likely: Mapping[Stance, float]) -> Stance:
+        """The stance to be named: "unrelated" only where that is likelier than all others together."""
+        return "unrelated" if likely["unrelated"] > EVEN else max(MANNERS, key=lambda stance: likely[stance])
 
 
 def _logistic(value: float) -> float:

@@ -1,0 +1,1 @@
+"""Makes what triage ships from labels: `python -P -m benchmarks.matcher.fit`."""
