@@ -90,7 +90,8 @@ def main() -> None:
         sets = read_sets(asked.labels)
     except BadLabels as error:
         sys.exit(f"triage: {error}")
-    found = measure(sets, embedding.load())
+    kept = {name: labels for name, labels in sets.items() if labels.of("measured")}
+    found = measure(kept or sets, embedding.load())  # of what was fitted to, only what was asked for by name
     print(json.dumps(found) if asked.json else table(found))
 
 

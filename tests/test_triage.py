@@ -9,7 +9,7 @@ from claims.contract import contract_from
 from claims.papers import triage
 from claims.papers.bearing import bearing
 from claims.papers.triage import MATCHER, ClaimText, Lesson, Match, match
-from claims.papers.triage_features import STEADY, standing
+from claims.papers.triage_features import FEW, TYPICAL, standing
 from claims.papers.triage_model import STANCES, model
 from claims.papers.triage_said import LARGEST_LEXICON, MOST_WORDS, expressions, lexicon, shares_said
 from claims.papers.triage_text import FEWEST_WORDS, read, stems
@@ -162,19 +162,30 @@ def test_the_matcher_has_a_name_that_its_parts_make() -> None:
 # --- a paper among others, and a claim among others ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("claims", "papers"), [(2, 3), (2, 100), (30, 100)])
-def test_how_a_paper_stands_out_counts_for_less_where_claims_or_papers_are_few(claims: int, papers: int) -> None:
+@pytest.mark.parametrize(("claims", "papers"), [(1, 3), (2, 3), (2, 100), (30, 100)])
+def test_the_one_paper_that_says_a_claim_stands_out_among_papers(claims: int, papers: int) -> None:
     found = standing(np.eye(claims, papers))
     assert found.shape == (claims, papers)
-    assert found.sum(axis=0) == pytest.approx(np.zeros(papers), abs=1e-6)
     assert found[0, 0] > max(0, found[0, 1:].max())
-    alone = np.sqrt(claims - 1)  # standard deviations of one value that differs from all others
-    assert found[0, 0] <= alone * claims / (claims + STEADY) * papers / (papers + STEADY) + 1e-6
+
+
+def test_a_paper_stands_out_less_where_papers_are_few() -> None:
+    assert standing(np.eye(2, 3))[0, 0] < standing(np.eye(2, 100))[0, 0]
+
+
+def test_a_paper_that_says_every_claim_stands_out_less_the_more_claims_there_are() -> None:
+    def of_all(claims: int) -> float:
+        said = np.zeros((claims, 50))
+        said[:, 0] = 1
+        return float(standing(said)[0, 0])
+
+    assert of_all(1) > of_all(FEW) > of_all(10 * FEW) > 0
+    assert of_all(FEW) == pytest.approx(of_all(1) * (1 - 1 / 2) / (1 - 1 / (1 + FEW)))
 
 
 def test_nobody_stands_out_alone() -> None:
     assert standing(np.array([[0.7]])) == pytest.approx(0)
-    assert standing(np.array([[0.7, 0.1]])) == pytest.approx(np.zeros((1, 2)))  # every paper has one claim only
+    assert standing(np.array([[0.7, 0.7]])) == pytest.approx(np.zeros((1, 2)))
 
 
 def test_how_likely_the_stances_are_adds_up_to_one() -> None:
@@ -253,16 +264,30 @@ def test_the_real_embedder_finds_what_other_words_say(minilm: Embedder) -> None:
     (first, near), (_, far) = match([CLAIM], papers, minilm)[CLAIM.id]
     assert first == "2601.00008"
     assert near.parts.subject > far.parts.subject
-    assert f"it says {100 * near.parts.subject:.0f} % of the claim" in near.reason
+    assert "near in meaning" in near.reason
 
 
-def test_what_is_far_from_all_claims_is_unrelated_where_claims_and_papers_are_many(minilm: Embedder) -> None:
-    claims = [CLAIM, *(OTHER.model_copy(update={"id": f"other-{n}"}) for n in range(triage.FEWEST_CLAIMS - 1))]
-    many = [paper(f"2602.{n:05}", "Reward and policy entropy", NEAR) for n in range(triage.FEWEST_PAPERS - 1)]
+def test_what_is_far_from_all_claims_is_unrelated_however_few_they_are(minilm: Embedder) -> None:
     far = paper("2601.00002", "Songs of birds", " ".join([FAR] * 4))
-    assert dict(match(claims, [*many, far], minilm)[CLAIM.id])[far.arxiv].says == "unrelated"
-    for fewer in (match(claims[:-1], [*many, far], minilm), match(claims, [*many[:-1], far], minilm)):
-        assert dict(fewer[CLAIM.id])[far.arxiv].says == "unsure"
+    for claims in ([CLAIM], [CLAIM, OTHER]):
+        found = dict(match(claims, [PAPERS[0], far], minilm)[CLAIM.id])
+        assert found[far.arxiv].says == "unrelated"
+        assert found[PAPERS[0].arxiv].says != "unrelated"
+
+
+def test_a_field_counts_for_less_where_claims_are_few(minilm: Embedder) -> None:
+    many = [CLAIM.model_copy(update={"id": f"claim-{n}"}) for n in range(10 * FEW)]
+    alone, among = (
+        triage.features_of(claims, PAPERS, minilm)[claims[0].id, "2601.00001"] for claims in ([CLAIM], many)
+    )
+    assert among["near"] == pytest.approx(alone["near"], abs=1e-5)
+    assert TYPICAL < alone["field"] < among["field"] < among["near"]
+
+
+def test_a_stance_is_guessed_of_what_bears_on_a_claim_before_it_is_called_unrelated() -> None:
+    parted = {"supports": 0.3, "contradicts": 0.1, "qualifies": 0.1, "extends": 0.1, "unrelated": 0.4}
+    assert model().guess(parted) == "supports"
+    assert model().guess({**parted, "unrelated": 0.6}) == "unrelated"
 
 
 # --- what run would bear on it ---------------------------------------------------------------------------------------

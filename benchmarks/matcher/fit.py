@@ -41,7 +41,7 @@ PRACTICE = (
 )  # other fields and short abstracts: every adapter sees it, and nothing else does
 FOLDS, AT_ONCE = 3, 2  # adapters that leave hands out; adapters that are trained side by side
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
-RIGHT_WHEN_SPEAKING = 0.93  # of a hand left out, where 0.9 is the goal: the labels are few
+RIGHT_WHEN_SPEAKING = 0.92  # of a hand left out, where 0.9 is the goal: the labels are few
 FEWEST_SPOKEN = 8
 NEVER = 1.1  # nothing is that sure
 

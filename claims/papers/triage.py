@@ -1,9 +1,9 @@
 """Which papers bear on which claims, how they stand to them, and why: a guess for a person to look at, never a verdict.
 
-Of all papers it is found out how much of each claim they say, word by word. The best are read sentence by sentence. A
-score is how likely a paper bears on a claim; its parts, its span and its reason say what made it. A stance
-is a guess with how sure it is, and "unsure" where that is not enough. What a person dismissed for a claim lowers what
-is like it, for that claim alone. benchmarks/triage/README.md has the figures.
+Of all papers it is found out how much of each claim they say, word by word. The best are read sentence by sentence, and
+whole, with an embedder that was tuned on labels. A score is how likely a paper bears on a claim; its parts, its span and
+its reason say what made it. A stance is a guess with how sure it is, and "unsure" where that is not enough. What a person
+dismissed for a claim lowers what is like it, for that claim alone. benchmarks/triage/README.md has the figures.
 """
 
 import hashlib
@@ -42,7 +42,6 @@ __all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "featur
 
 READ_AT_MOST = 150  # papers that are read sentence by sentence: encoding is nearly all of the cost
 READ_AT_LEAST = 12  # of each claim's best candidates, however many claims there are
-FEWEST_CLAIMS, FEWEST_PAPERS = 15, 80  # that are matched at once: among fewer, too much seems unrelated
 MOST_TOPICS = 20
 LIKE_A_LESSON = 0.65  # cosine: from there on a paper is like a dismissed one
 LESSON_TAKES = 0.6  # of the score of a paper that says the same as a dismissed one
@@ -61,7 +60,7 @@ class ClaimText(Value):
 
 
 class Parts(Value):
-    """What a score is made of. Subject: how much of the claim the paper says, in its words or near ones; method: whether
+    """What a score is made of. Subject: how near the paper is to the claim in meaning, be it in other words; method: whether
     it measures the same quantities by the same procedures; regime: whether it speaks of the same kind of model, training,
     domain and size; stance: how likely it takes one.
     """
@@ -104,11 +103,6 @@ class _Seen(NamedTuple):
     records: Sequence[Record]
     shares: Numbers  # (claims, papers): how much of each claim each paper says
 
-    @property
-    def is_enough(self) -> bool:
-        """Whether claims and papers are many enough to say how one of them stands to another."""
-        return len(self.claims) >= FEWEST_CLAIMS and len(self.papers) >= FEWEST_PAPERS
-
 
 def match(
     claims: Sequence[ClaimText],
@@ -125,7 +119,7 @@ def match(
     ):
         learnt = taught.of((lessons or {}).get(claim.id, ()))
         matches = [
-            (reading.arxiv, _match(question, one, paper, reading, record, learnt, seen.is_enough))
+            (reading.arxiv, _match(question, one, paper, reading, record, learnt))
             for one, paper, reading, record in zip(beside, seen.papers, seen.readings, seen.records, strict=True)
         ]
         found[claim.id] = sorted(matches, key=lambda item: (-item[1].score, item[0]))
@@ -206,9 +200,7 @@ def _candidates(shares: Numbers, at_most: int) -> set[int]:
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def _match(
-    claim: Asked, beside: Compared, paper: Told, reading: Reading, record: Record, learnt: "_Learnt", may_speak: bool
-) -> Match:
+def _match(claim: Asked, beside: Compared, paper: Told, reading: Reading, record: Record, learnt: "_Learnt") -> Match:
     values = beside.values
     taken = learnt.lowers(paper)
     score = model().score(values) * (taken.factor if taken else 1.0)
@@ -217,7 +209,7 @@ def _match(
     readable = not _why_unread(beside.nearest, reading)
     start, stop = reading.spans[beside.nearest] if beside.nearest is not None else (0, 0)
     parts = Parts(
-        subject=_share(values["said"]),
+        subject=_share(values["near"]),
         method=_share(values["method"]),
         regime=_share(values["regime"]),
         stance=_share(1 - likely["unrelated"]),
@@ -231,7 +223,7 @@ def _match(
         span=record.abstract[start:stop],
         stance=stance,
         sureness=sure,
-        says=stance if readable and may_speak and model().speaks(stance, sure) else "unsure",
+        says=stance if readable and model().speaks(stance, sure) else "unsure",
         reason=because(claim, paper, beside, _why_unread(beside.nearest, reading), taken),
     )
 

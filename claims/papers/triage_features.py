@@ -11,12 +11,12 @@ from claims.papers.triage_said import Expressions, expressions
 from claims.papers.triage_text import Numbers, Reading, stems
 from kb.types import Matrix
 
-RELEVANCE = ("said", "said_here", "near", "method", "regime")  # what ranks papers for a claim
+RELEVANCE = ("said_here", "near", "method", "regime")  # what ranks papers for a claim
 BEARING = ("near", "field", "method", "regime")  # what says that a paper bears on a claim at all
 MANNER = (*RELEVANCE, *CUES)  # what says how a paper that bears on a claim stands to it
 TYPICAL = 0.2  # nearness of a paper to the claims on the whole; where claims are few, that of each moves towards it
-FEW = 5  # claims: half of the way
-STEADY = 20  # papers or claims: among fewer, how one stands among them counts less than half of what it seems
+FEW = 5  # claims: what comes of comparing as few of them counts half
+STEADY = 20  # papers: among as few, how one stands out counts half
 
 Vectors = Mapping[str, Matrix]
 Facets = Mapping[str, frozenset[str]]
@@ -125,7 +125,7 @@ def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -
     if not claims or not papers:
         return [[] for _ in claims]
     field = mean_direction(np.array([claim.whole for claim in claims]))
-    known = len(claims) / (len(claims) + FEW)  # of the field, by that many claims
+    known = len(claims) / (len(claims) + FEW)
     return [
         [
             Compared(
@@ -144,14 +144,20 @@ def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -
 
 
 def standing(values: Numbers) -> Numbers:
-    """How VALUES, (claims, papers), stand out: among the papers for a claim, and of that, among the claims for a paper. In
-    standard deviations, less of them where claims or papers are few.
+    """How VALUES, (claims, papers), stand out: among the papers for a claim, and of that, as far as there are claims to compare
+    it with, among the claims for a paper. In standard deviations, less of them where papers are few.
     """
     claims, papers = values.shape
-    for axis in (1, 0):
-        values = (values - values.mean(axis, keepdims=True)) / (values.std(axis, keepdims=True) + 1e-6)
-    steady: Numbers = values * claims / (claims + STEADY) * papers / (papers + STEADY)
+    among_papers = _standardised(values, 1)
+    known = claims / (claims + FEW)
+    blended = known * _standardised(among_papers, 0) + (1 - known) * among_papers
+    steady: Numbers = blended * papers / (papers + STEADY)
     return steady
+
+
+def _standardised(values: Numbers, axis: int) -> Numbers:
+    found: Numbers = (values - values.mean(axis, keepdims=True)) / (values.std(axis, keepdims=True) + 1e-6)
+    return found
 
 
 def _values(claim: Asked, paper: Told) -> dict[str, float]:
@@ -159,7 +165,6 @@ def _values(claim: Asked, paper: Told) -> dict[str, float]:
     stand in a sentence on average.
     """
     return {
-        "sentence": float((paper.sentences @ claim.title).max(initial=0)),
         "near": float(paper.whole @ claim.whole),
         "regime": regime(claim.facets, paper.facets),
         "method": alike(claim.measures, paper.measures),

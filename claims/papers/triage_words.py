@@ -41,7 +41,7 @@ def _told(share: float) -> str:
 
 
 def _near(values: Mapping[str, float]) -> str:
-    near = (values["sentence"] + values["near"]) / 2
+    near = values["near"]
     words = "very near" if near >= 0.6 else "near" if near >= 0.4 else "somewhat near" if near >= 0.25 else "far"
     return f"{words} in meaning"
 
