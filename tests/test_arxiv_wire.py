@@ -52,7 +52,7 @@ from tests.arxiv_server import (
     versions,
 )
 
-SOON = Limits(connect=2, read=0.3, whole=1.0, size=1 << 20)
+SOON = Limits(connect=2, read=0.8, whole=1.0, size=1 << 20)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 Ask = Callable[..., Arxiv]
@@ -224,7 +224,7 @@ def test_an_entry_that_cannot_be_read_is_never_taken_for_an_unknown_id(asking: A
         (not_utf8(), True, r"text that is not UTF-8 \(at byte \d+\)"),
         (drops(), True, "hung up before the end"),
         (drops(0), True, "hung up before the end"),
-        (silent(), True, r"said nothing for 0\.3 seconds"),
+        (silent(), True, r"said nothing for 0\.8 seconds"),
         (html(), False, "a page that is no feed: '<!DOCTYPE html> <html><head><title>Are you a robot"),
         (lambda _: Answer(b""), False, "a page that is no feed: ''"),
         (lambda _: Answer(b"{}"), False, "a page that is no feed: '{}'"),
