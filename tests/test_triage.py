@@ -10,7 +10,7 @@ from claims.papers import triage
 from claims.papers.bearing import bearing
 from claims.papers.triage import MATCHER, ClaimText, Lesson, Match, match
 from claims.papers.triage_features import FEW, TYPICAL, standing
-from claims.papers.triage_model import STANCES, model
+from claims.papers.triage_model import STANCES, guess, model
 from claims.papers.triage_said import LARGEST_LEXICON, MOST_WORDS, expressions, lexicon, shares_said
 from claims.papers.triage_text import FEWEST_WORDS, read, stems
 from kb import embedding
@@ -286,8 +286,8 @@ def test_a_field_counts_for_less_where_claims_are_few(minilm: Embedder) -> None:
 
 def test_a_stance_is_guessed_of_what_bears_on_a_claim_before_it_is_called_unrelated() -> None:
     parted = {"supports": 0.3, "contradicts": 0.1, "qualifies": 0.1, "extends": 0.1, "unrelated": 0.4}
-    assert model().guess(parted) == "supports"
-    assert model().guess({**parted, "unrelated": 0.6}) == "unrelated"
+    assert guess(parted) == "supports"
+    assert guess({**parted, "unrelated": 0.6}) == "unrelated"
 
 
 # --- what run would bear on it ---------------------------------------------------------------------------------------

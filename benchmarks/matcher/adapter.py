@@ -105,14 +105,15 @@ class Encoder:
 def adapter(sets: Sequence[Labels], folder: Path) -> Path:
     """The file in FOLDER with the adapter made from SETS, trained if it is not there."""
     groups = [questions_of(labels) for labels in sets]
-    said = repr((groups, SEED, STEPS, RATE, DECAY, WARM_UP, RANK, UNCHANGED, STRENGTH, CLAIMS, PAPERS, PAIRS_COUNT))
+    by = (SEED, STEPS, RATE, DECAY, WARM_UP, RANK, UNCHANGED, STRENGTH, LONGEST, CLAIMS, PAPERS, SHARPNESS, PAIRS_COUNT)
+    said = repr((groups, by))
     file = folder / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.safetensors"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(
-            dict(trained(groups, lambda step, loss: print(f"{file.stem}: step {step}, loss {loss:.3f}", flush=True))),
-            file,
-        )
+        made = trained(groups, lambda step, loss: print(f"{file.stem}: step {step}, loss {loss:.3f}", flush=True))
+        unfinished = file.with_suffix(".part")  # who is ended while it is written leaves no half adapter
+        save_file(dict(made), unfinished)
+        unfinished.replace(file)
     return file
 
 

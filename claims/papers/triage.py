@@ -28,7 +28,7 @@ from claims.papers.triage_features import (
     paper_text,
     told,
 )
-from claims.papers.triage_model import ADAPTER, WEIGHTS, Stance, model
+from claims.papers.triage_model import ADAPTER, WEIGHTS, Stance, guess, model
 from claims.papers.triage_said import shares_said
 from claims.papers.triage_text import LONGEST_TITLE, Numbers, Reading, read
 from claims.papers.triage_words import Taken, because
@@ -205,7 +205,7 @@ def _match(claim: Asked, beside: Compared, paper: Told, reading: Reading, record
     taken = learnt.lowers(paper)
     score = model().score(values) * (taken.factor if taken else 1.0)
     likely = model().stances(values)
-    stance = model().guess(likely)
+    stance = guess(likely)
     readable = not _why_unread(beside.nearest, reading)
     start, stop = reading.spans[beside.nearest] if beside.nearest is not None else (0, 0)
     parts = Parts(

@@ -125,7 +125,7 @@ def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -
     if not claims or not papers:
         return [[] for _ in claims]
     field = mean_direction(np.array([claim.whole for claim in claims]))
-    known = len(claims) / (len(claims) + FEW)
+    known = _known(len(claims))
     return [
         [
             Compared(
@@ -149,10 +149,15 @@ def standing(values: Numbers) -> Numbers:
     """
     claims, papers = values.shape
     among_papers = _standardised(values, 1)
-    known = claims / (claims + FEW)
+    known = _known(claims)
     blended = known * _standardised(among_papers, 0) + (1 - known) * among_papers
     steady: Numbers = blended * papers / (papers + STEADY)
     return steady
+
+
+def _known(claims: int) -> float:
+    """How much of what a comparison of CLAIMS shows is believed, 0 to 1."""
+    return claims / (claims + FEW)
 
 
 def _standardised(values: Numbers, axis: int) -> Numbers:

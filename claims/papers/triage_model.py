@@ -68,9 +68,10 @@ class Model(Value):
         shares *= (1 - unrelated) / shares.sum()
         return {**{stance: float(share) for stance, share in zip(MANNERS, shares, strict=True)}, "unrelated": unrelated}
 
-    def guess(self, likely: Mapping[Stance, float]) -> Stance:
-        """The stance to be named: "unrelated" only where that is likelier than all others together."""
-        return "unrelated" if likely["unrelated"] > EVEN else max(MANNERS, key=lambda stance: likely[stance])
+
+def guess(likely: Mapping[Stance, float]) -> Stance:
+    """The stance to be named: "unrelated" only where that is likelier than all others together."""
+    return "unrelated" if likely["unrelated"] > EVEN else max(MANNERS, key=lambda stance: likely[stance])
 
 
 def _logistic(value: float) -> float:
