@@ -54,17 +54,21 @@ def watching() -> Iterator[Terminal]:
 
 
 def hand_on(store: Store, ids: Sequence[str], now: datetime) -> bool:
-    """Match what is new to the claims; False without the weights of the embedding model, so that it waits for a pull
-    that has them.
+    """Match what is new to the claims, and claims that are new to what came lately; False without the weights of the
+    embedding model, so that it waits for a pull that has them.
     """
-    if not ids:
-        return True
-    from claims.papers.suggesting import suggest
+    from claims.papers.suggesting import is_behind, suggest
     from stillholds.commands.common import embed
 
+    if not ids and not is_behind(store, now):
+        return True
     embedder = embed(store)
     if embedder is None:
         return False
     done = suggest(store, embedder, now, ids)
-    notes().print(f"Matched {done.papers} papers to {done.claims} claims: `stillholds triage` shows what they touch.")
+    beside = " to ".join(
+        f"{number} {noun}{'' if number == 1 else 's'}"
+        for number, noun in ((done.papers, "paper"), (done.claims, "claim"))
+    )
+    notes().print(f"Matched {beside}: `stillholds triage` shows what they touch.")
     return True

@@ -11,12 +11,12 @@ from sqlmodel import select
 from claims import acts
 from claims.errors import CannotSay
 from claims.papers import arrivals, inbox
-from claims.papers.suggesting import KEPT, LEAST, Matching, Suggested, standing_score, suggest
+from claims.papers.suggesting import KEPT, LEAST, Matching, Suggested, is_behind, standing_score, suggest
 from claims.papers.triage import ClaimText, Lesson, Match
 from kb.models import ArxivEvent, Suggestion
 from kb.sources.arxiv_record import Record
 from kb.store import Store
-from tests.claims_support import NOW, a_library, claim_id, written
+from tests.claims_support import NOW, a_library, claim_id, claim_page, written
 from tests.inbox_support import DAY, came, matched, paper, row_of
 from tests.kb_support import BagOfWords, bring_in, write
 
@@ -131,6 +131,27 @@ def test_without_names_the_papers_of_four_weeks_are_matched(store: Store) -> Non
     ranker = Ranker()
     run(store, ranker)
     assert ranker.asked[0][1] == ["2611.00001"]
+
+
+def test_a_claim_that_comes_after_the_papers_is_matched_to_what_came_lately(store: Store, tmp_path: Path) -> None:
+    came(store, paper("2609.00001"), now=NOW - 5 * WEEK)
+    came(store, *map(paper, ids(3)))
+    assert is_behind(store, NOW)
+    run(store, Ranker())
+    assert not is_behind(store, NOW)
+    bring_in(store, claim_page(tmp_path / "later", "late", None))
+    assert is_behind(store, NOW)
+    assert not is_behind(store, NOW + 5 * WEEK)  # nothing came lately then
+    ranker = Ranker()
+    came(store, paper("2611.00009"))
+    found = run(store, ranker, "2611.00009")
+    assert sorted(ranker.asked, key=str) == sorted(
+        [(["spoken in words", "the-gap in words"], ["2611.00009"]), (["late in words"], [*ids(3), "2611.00009"])],
+        key=str,
+    )
+    assert (found.claims, found.papers) == (3, 4)
+    assert waits(store, "late") == [*ids(3), "2611.00009"]
+    assert not is_behind(store, NOW)
 
 
 # --- papers that a claim rests on ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,19 +12,21 @@ from typing import Any
 
 import pytest
 import typer
+from sqlmodel import select
 from typer.testing import CliRunner
 
 from claims import timetable
 from claims.errors import BadQuery, BadSchedule, NoQuery
+from kb.models import Suggestion
 from kb.store import Store
 from stillholds.commands import pull as pulling
 from stillholds.commands import schedule as scheduling
 from stillholds.workers import Pulls
 from tests import arxiv_server as faults
 from tests.arxiv_server import Server, many, serving
-from tests.claims_support import a_library, until
+from tests.claims_support import a_library, claim_page, until
 from tests.cli_support import INTERRUPTIBLE
-from tests.kb_support import BagOfWords
+from tests.kb_support import BagOfWords, bring_in
 from tests.pull_support import NOW, papers, row, save
 
 DAY = timedelta(days=1)
@@ -114,6 +117,20 @@ def test_a_pull_brings_papers_and_sums_up(say: Callable[..., str], store: Store,
     assert "learning" in said
     assert f"{NOW:%Y-%m-%d %H:%M}" in said
     assert len(papers(store)) == 5
+
+
+def test_a_claim_that_comes_later_is_matched_by_the_next_pull(
+    say: Callable[..., str], store: Store, arxiv: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(store)
+    assert "Matched 5 papers to 1 claim:" in say("pull")
+    monkeypatch.setattr("stillholds.commands.pull.now", lambda: NOW + DAY)
+    assert "Matched" not in say("pull")
+    bring_in(store, claim_page(tmp_path / "pages", "late", None))
+    assert "Matched 5 papers to 1 claim:" in say("pull")
+    with store.reading() as session:
+        beside = Counter(row.claim_id for row in session.exec(select(Suggestion)))
+    assert sorted(beside.values()) == [5, 5]
 
 
 def test_json_tells_all_of_it(say: Callable[..., str], store: Store, arxiv: Server) -> None:

@@ -119,8 +119,9 @@ def lesson(abstract: str = NEAR) -> Lesson:
 
 
 def test_a_lesson_lowers_what_is_like_it_for_its_claim_alone() -> None:
-    before = match([CLAIM, OTHER], PAPERS, BagOfWords())
-    after = match([CLAIM, OTHER], PAPERS, BagOfWords(), {CLAIM.id: [lesson()]})
+    papers = [PAPERS[0], paper("2601.00002", "Songs", "Birds sing at dawn; males sing longest.")]
+    before = match([CLAIM, OTHER], papers, BagOfWords())
+    after = match([CLAIM, OTHER], papers, BagOfWords(), {CLAIM.id: [lesson()]})
     was, now = dict(before[CLAIM.id])["2601.00001"], dict(after[CLAIM.id])["2601.00001"]
     assert now.score == pytest.approx(was.score * (1 - triage.LESSON_TAKES), abs=0.01)
     assert "only about one lab" in now.reason
@@ -143,15 +144,21 @@ def test_a_lesson_without_words_teaches_nothing() -> None:
 # --- many papers -----------------------------------------------------------------------------------------------------
 
 
-def test_of_many_papers_the_candidates_alone_are_read_deeply() -> None:
-    crowd = [paper(f"2602.{n:05}", f"Songs of birds {n}", FAR) for n in range(triage.READ_AT_MOST + 200)]
-    found = dict(ranked([*crowd, PAPERS[0]]))
-    read_deeply = [one for one in found.values() if one.span]
-    assert len(found) == len(crowd) + 1
-    assert len(read_deeply) <= triage.READ_AT_MOST
-    assert found["2601.00001"].span
-    assert found["2601.00001"].score == max(one.score for one in found.values())
-    assert {one.says for one in found.values() if not one.span} == {"unsure"}
+def test_of_many_papers_all_are_judged_and_the_best_have_a_span() -> None:
+    crowd = [paper(f"2602.{n:05}", f"Songs of birds {n}", f"{FAR} {FAR}") for n in range(triage.READ_CLOSELY + 50)]
+    found = ranked([*crowd, PAPERS[0]])
+    assert found[0][0] == PAPERS[0].arxiv
+    assert [bool(one.span) for _, one in found] == [True] * triage.READ_CLOSELY + [False] * 51
+    read_closely, other = found[1][1], found[-1][1]
+    assert read_closely.sureness == pytest.approx(other.sureness, abs=0.1)  # whether there is a span or not
+    assert "its sentences were not compared" in other.reason
+
+
+def test_every_claim_has_spans_however_many_there_are() -> None:
+    claims = [CLAIM.model_copy(update={"id": str(n), "title": f"{CLAIM.title} {n * 'x'}"}) for n in range(9)]
+    crowd = [paper(f"2602.{n:05}", f"Songs of birds {n} {n % 9 * 'x'}", FAR) for n in range(triage.READ_CLOSELY + 50)]
+    for ranking in match(claims, crowd, BagOfWords()).values():
+        assert all(one.span for _, one in ranking[: triage.READ_AT_LEAST])
 
 
 def test_the_matcher_has_a_name_that_its_parts_make() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, or_, select
 
 from claims import ledger
@@ -55,16 +56,19 @@ def suggest(
     matching: Matching | None = None,
 ) -> Suggested:
     """Match papers (those named, else those that came lately) to all claims that are not retired, and tell claims the news
-    of what they rest on. Done twice, it says the same twice. What another matcher made is made anew.
+    of what they rest on. A claim that nothing stands beside yet is matched to all that came lately. Done twice, it says
+    the same twice. What another matcher made is made anew.
     """
     how = matching or Matching()
     with store.reading() as session:
-        claims = _claims(session)
-        papers = _papers(session, arxiv_ids, how.name, now)
+        asked = _asked(session, arxiv_ids, how.name, now)
         lessons = _lessons(session)
+    count = len({paper.arxiv for _, papers in asked for paper in papers})
     if watcher:
-        watcher(0, len(papers))
-    ranked = how.match(claims, papers, embedder, lessons) if claims and papers else {}
+        watcher(0, count)
+    ranked: dict[str, Sequence[tuple[str, Match]]] = {}
+    for claims, papers in asked:
+        ranked |= how.match(claims, papers, embedder, lessons)
     with store.writing() as session:
         beside, rests = _beside(session), _rests(session)
         for claim_id, found in ranked.items():
@@ -72,11 +76,38 @@ def suggest(
             _put(session, claim_id, [(arxiv, one) for arxiv, one in found if arxiv not in on], how.name, now)
         news = _tell(session, rests, beside, now)
     if watcher:
-        watcher(len(papers), len(papers))
-    return Suggested(claims=len(claims), papers=len(papers), news=news)
+        watcher(count, count)
+    return Suggested(claims=len(ranked), papers=count, news=news)
+
+
+def is_behind(store: Store, now: datetime) -> bool:
+    """Whether there is a claim that nothing stands beside yet, though papers came lately."""
+    with store.reading() as session:
+        lately = select(ArxivPaper.arxiv).where(col(ArxivPaper.is_withdrawn).is_(False), _came_lately(now)).limit(1)
+        return bool(_new(session, _claims(session)) and session.exec(lately).first())
 
 
 # --- what is matched -------------------------------------------------------------------------------------------------
+
+
+def _asked(
+    session: Session, named: Sequence[str] | None, matcher: str, now: datetime
+) -> list[tuple[list[ClaimText], list[Record]]]:
+    """Which claims are to be matched to which papers; neither is empty."""
+    claims = _claims(session)
+    new = _new(session, claims)
+    known = [claim for claim in claims if claim not in new]
+    lately = _came_lately(now)
+    meant = lately if named is None else col(ArxivPaper.arxiv).in_(named)
+    papers = _papers(session, meant, matcher)
+    beside_new = _papers(session, or_(meant, lately), matcher) if new else []
+    return [(some, beside) for some, beside in ((known, papers), (new, beside_new)) if some and beside]
+
+
+def _new(session: Session, claims: Sequence[ClaimText]) -> list[ClaimText]:
+    """Those of CLAIMS that nothing stands beside yet."""
+    known = set(session.exec(select(Suggestion.claim_id).distinct()))
+    return [claim for claim in claims if claim.id not in known]
 
 
 def _claims(session: Session) -> list[ClaimText]:
@@ -90,14 +121,17 @@ def _claims(session: Session) -> list[ClaimText]:
     ]
 
 
-def _papers(session: Session, named: Sequence[str] | None, matcher: str, now: datetime) -> list[Record]:
-    """The papers to be matched; one that was withdrawn is none."""
+def _papers(session: Session, meant: ColumnElement[bool], matcher: str) -> list[Record]:
+    """The papers that are MEANT, and those that another matcher set beside claims; one that was withdrawn is none."""
     query = select(ArxivPaper).where(col(ArxivPaper.is_withdrawn).is_(False))
     stale = select(Suggestion.arxiv).where(col(Suggestion.matcher).not_in(("", matcher)))
     stale = stale.where(col(Suggestion.state).in_(("new", "snoozed")))
-    meant = col(ArxivPaper.seen_at) > now - RECENT if named is None else col(ArxivPaper.arxiv).in_(named)
     rows = session.exec(query.where(or_(meant, col(ArxivPaper.arxiv).in_(stale))).order_by(ArxivPaper.arxiv))
     return [record_of(row) for row in rows]
+
+
+def _came_lately(now: datetime) -> ColumnElement[bool]:
+    return col(ArxivPaper.seen_at) > now - RECENT
 
 
 def _entries(session: Session) -> dict[str, list[Entry]]:

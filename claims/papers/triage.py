@@ -1,9 +1,10 @@
 """Which papers bear on which claims, how they stand to them, and why: a guess for a person to look at, never a verdict.
 
-Of all papers it is found out how much of each claim they say, word by word. The best are read sentence by sentence, and
-whole, with an embedder that was tuned on labels. A score is how likely a paper bears on a claim; its parts, its span and
-its reason say what made it. A stance is a guess with how sure it is, and "unsure" where that is not enough. What a person
-dismissed for a claim lowers what is like it, for that claim alone. benchmarks/triage/README.md has the figures.
+All papers are read whole, with an embedder that was tuned on labels, and word by word, for how much of each claim they
+say. The best are read sentence by sentence, for the span that is shown. A score is how likely a paper bears on a claim;
+its parts, its span and its reason say what made it. A stance is a guess with how sure it is, and "unsure" where that is
+not enough. What a person dismissed for a claim lowers what is like it, for that claim alone.
+benchmarks/triage/README.md has the figures.
 """
 
 import hashlib
@@ -17,20 +18,19 @@ from pydantic import Field
 from claims.papers.triage_cues import regime_words
 from claims.papers.triage_features import (
     Asked,
-    Compared,
     Told,
+    Values,
     asked,
     claim_expressions,
     claim_text,
     compared,
-    mean_direction,
     paper_expressions,
     paper_text,
     told,
 )
 from claims.papers.triage_model import ADAPTER, WEIGHTS, Stance, guess, model
 from claims.papers.triage_said import shares_said
-from claims.papers.triage_text import LONGEST_TITLE, Numbers, Reading, read
+from claims.papers.triage_text import LONGEST_TITLE, Reading, read
 from claims.papers.triage_words import Taken, because
 from kb.embedding import Embedder
 from kb.passages import LONGEST
@@ -40,10 +40,10 @@ from verifiers.measurement import Value
 
 __all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "features_of", "match"]
 
-READ_AT_MOST = 150  # papers that are read sentence by sentence: encoding is nearly all of the cost
-READ_AT_LEAST = 12  # of each claim's best candidates, however many claims there are
+READ_CLOSELY = 150  # papers that are read sentence by sentence: as many as a person would look at, and more
+READ_AT_LEAST = 20  # of each claim's best, however many claims there are
 MOST_TOPICS = 20
-LIKE_A_LESSON = 0.65  # cosine: from there on a paper is like a dismissed one
+LIKE_A_LESSON = 0.47  # cosine: from there on a paper is like a dismissed one
 LESSON_TAKES = 0.6  # of the score of a paper that says the same as a dismissed one
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -95,13 +95,21 @@ class Lesson(Value):
 
 
 class _Seen(NamedTuple):
-    """Everything that is compared: claims, and papers both as they were read and as they are compared."""
+    """Claims and papers, as they were read and as they were compared."""
 
-    claims: list[Asked]
+    claims: list[ClaimText]
+    asked: list[Asked]
     readings: list[Reading]
-    papers: list[Told]
-    records: Sequence[Record]
-    shares: Numbers  # (claims, papers): how much of each claim each paper says
+    told: list[Told]
+    values: list[list[Values]]  # for each claim a list that follows the papers
+
+
+class _Judged(NamedTuple):
+    """A paper beside a claim, before a sentence of it is looked for."""
+
+    place: int  # among the papers
+    score: float
+    taken: Taken | None
 
 
 def match(
@@ -111,64 +119,49 @@ def match(
     lessons: Mapping[str, Sequence[Lesson]] | None = None,
 ) -> dict[str, list[tuple[str, Match]]]:
     """Rank all PAPERS for each of CLAIMS, best first: claim id → (arXiv id, match). LESSONS are by claim id."""
-    seen = _see(claims, papers, embedder)
-    taught = _Taught(embedder)
-    found = {}
-    for claim, question, beside in zip(
-        claims, seen.claims, compared(seen.claims, seen.papers, seen.shares), strict=True
-    ):
-        learnt = taught.of((lessons or {}).get(claim.id, ()))
-        matches = [
-            (reading.arxiv, _match(question, one, paper, reading, record, learnt))
-            for one, paper, reading, record in zip(beside, seen.papers, seen.readings, seen.records, strict=True)
-        ]
-        found[claim.id] = sorted(matches, key=lambda item: (-item[1].score, item[0]))
-    return found
+    tuned = embedder.tuned(ADAPTER)
+    seen = _see(claims, papers, embedder, tuned)
+    rankings = [
+        _ranking(seen, number, _learnt((lessons or {}).get(claim.id, ()), tuned)) for number, claim in enumerate(claims)
+    ]
+    nearest = _nearest(seen, rankings, embedder)
+    return {
+        claim.id: [(papers[one.place].arxiv, _match(seen, number, one, papers[one.place], nearest)) for one in ranking]
+        for number, (claim, ranking) in enumerate(zip(claims, rankings, strict=True))
+    }
 
 
 def features_of(
     claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder, adapter: Path = ADAPTER
-) -> dict[tuple[str, str], Mapping[str, float]]:
-    """What is compared, before any weight: (claim id, arXiv id) → features. For those who fit the weights: whatever the
-    number of papers, all are read sentence by sentence, and another ADAPTER can be tried.
+) -> dict[tuple[str, str], Values]:
+    """What is compared, before any weight: (claim id, arXiv id) → features. For those who fit the weights, and try
+    another ADAPTER.
     """
-    seen = _see(claims, papers, embedder, adapter, len(papers))
+    seen = _see(claims, papers, embedder, embedder.tuned(adapter))
     return {
-        (claim.id, reading.arxiv): one.values
-        for claim, beside in zip(claims, compared(seen.claims, seen.papers, seen.shares), strict=True)
-        for reading, one in zip(seen.readings, beside, strict=True)
+        (claim.id, paper.arxiv): values
+        for claim, beside in zip(claims, seen.values, strict=True)
+        for paper, values in zip(papers, beside, strict=True)
     }
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _see(
-    claims: Sequence[ClaimText],
-    papers: Sequence[Record],
-    embedder: Embedder,
-    adapter: Path = ADAPTER,
-    at_most: int = READ_AT_MOST,
-) -> _Seen:
-    """Read claims and papers, each text encoded once, and the candidates deeply."""
-    readings = [read(paper) for paper in papers]
+def _see(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder, tuned: Embedder) -> _Seen:
+    """Read and compare claims and papers, each whole text encoded once by the TUNED embedder."""
     bounded = [_bounded(claim) for claim in claims]
+    readings = [read(paper) for paper in papers]
+    questions, texts = [claim_text(claim) for claim in bounded], [paper_text(reading) for reading in readings]
+    wholes = _encoded([*questions, *texts], tuned)
+    claims_read = [
+        asked(claim, regime_words(claim.contract), wholes[text]) for claim, text in zip(bounded, questions, strict=True)
+    ]
+    papers_read = [told(reading, wholes[text]) for reading, text in zip(readings, texts, strict=True)]
     shares = shares_said(
         [claim_expressions(one) for one in bounded], [paper_expressions(one) for one in readings], embedder
     )
-    deep = _candidates(shares, at_most)
-    in_parts = [text for index in deep for text in (readings[index].title, *readings[index].sentences)]
-    vectors = _encoded([*(claim.title for claim in bounded), *in_parts], embedder)
-    wholes = [paper_text(readings[index]) for index in deep]
-    tuned = _encoded([*map(claim_text, bounded), *wholes], embedder.tuned(adapter))
-    dimension = max((len(vector) for vector in vectors.values()), default=1)
-    return _Seen(
-        [asked(claim, regime_words(claim.contract), vectors, tuned) for claim in bounded],
-        readings,
-        [told(reading, vectors, tuned, index in deep, dimension) for index, reading in enumerate(readings)],
-        papers,
-        shares,
-    )
+    return _Seen(bounded, claims_read, readings, papers_read, compared(claims_read, papers_read, shares))
 
 
 def _bounded(claim: ClaimText) -> ClaimText:
@@ -183,57 +176,70 @@ def _encoded(texts: Iterable[str], embedder: Embedder) -> dict[str, Matrix]:
     return dict(zip(wanted, embedder.encode(wanted), strict=True)) if wanted else {}
 
 
-def _candidates(shares: Numbers, at_most: int) -> set[int]:
-    """The papers to read deeply: those that say most of each claim, rank by rank, until there are enough."""
-    claims, papers = shares.shape
-    if papers <= at_most:
-        return set(range(papers))
-    rankings = np.argsort(-shares, axis=1, kind="stable")
-    deep: set[int] = set()
-    for depth in range(papers if claims else 0):
-        if depth >= READ_AT_LEAST and len(deep) >= at_most:
+def _nearest(seen: _Seen, rankings: Sequence[Sequence[_Judged]], embedder: Embedder) -> dict[int, list[int]]:
+    """By the places of papers that are read closely: for each claim, which sentence is nearest to its title."""
+    closely = {place: seen.readings[place].sentences for place in sorted(_closely(rankings))}
+    titles = [claim.title for claim in seen.claims]
+    vectors = _encoded([*titles, *(text for sentences in closely.values() for text in sentences)], embedder)
+    asked_for = np.array([vectors[title] for title in titles])
+    return {
+        place: (np.array([vectors[text] for text in sentences]) @ asked_for.T).argmax(axis=0).tolist()
+        for place, sentences in closely.items()
+        if sentences
+    }
+
+
+def _closely(rankings: Sequence[Sequence[_Judged]]) -> set[int]:
+    """The papers to be read closely: the best of each claim, rank by rank, until there are enough."""
+    places: set[int] = set()
+    for depth, rank in enumerate(zip(*rankings, strict=True)):
+        if depth >= READ_AT_LEAST and len(places) >= READ_CLOSELY:
             break
-        deep |= set(rankings[:, depth].tolist())
-    return deep
+        places |= {one.place for one in rank}
+    return places
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def _match(claim: Asked, beside: Compared, paper: Told, reading: Reading, record: Record, learnt: "_Learnt") -> Match:
-    values = beside.values
-    taken = learnt.lowers(paper)
-    score = model().score(values) * (taken.factor if taken else 1.0)
+def _ranking(seen: _Seen, claim: int, learnt: "_Learnt") -> list[_Judged]:
+    """All papers beside one claim, best first."""
+    judged = []
+    for place, values in enumerate(seen.values[claim]):
+        taken = learnt.lowers(seen.told[place])
+        judged.append(_Judged(place, _share(model().score(values) * (taken.factor if taken else 1.0)), taken))
+    return sorted(judged, key=lambda one: (-one.score, seen.readings[one.place].arxiv))
+
+
+def _match(seen: _Seen, claim: int, judged: _Judged, record: Record, nearest: Mapping[int, Sequence[int]]) -> Match:
+    values, reading = seen.values[claim][judged.place], seen.readings[judged.place]
     likely = model().stances(values)
-    stance = guess(likely)
-    readable = not _why_unread(beside.nearest, reading)
-    start, stop = reading.spans[beside.nearest] if beside.nearest is not None else (0, 0)
-    parts = Parts(
-        subject=_share(values["near"]),
-        method=_share(values["method"]),
-        regime=_share(values["regime"]),
-        stance=_share(1 - likely["unrelated"]),
-    )
-    sure = _share(likely[stance]) if readable else 0.0
+    stance, unread = guess(likely), _why_unread(reading)
+    sure = 0.0 if unread else _share(likely[stance])
+    sentence = nearest[judged.place][claim] if judged.place in nearest else None
+    start, stop = (0, 0) if sentence is None else reading.spans[sentence]
     return Match(
-        score=_share(score),
-        parts=parts,
+        score=judged.score,
+        parts=Parts(
+            subject=_share(values["near"]),
+            method=_share(values["method"]),
+            regime=_share(values["regime"]),
+            stance=_share(1 - likely["unrelated"]),
+        ),
         span_start=start,
         span_end=stop,
         span=record.abstract[start:stop],
         stance=stance,
         sureness=sure,
-        says=stance if readable and model().speaks(stance, sure) else "unsure",
-        reason=because(claim, paper, beside, _why_unread(beside.nearest, reading), taken),
+        says=stance if not unread and model().speaks(stance, sure) else "unsure",
+        reason=because(seen.asked[claim], seen.told[judged.place], values, unread, sentence, judged.taken),
     )
 
 
-def _why_unread(nearest: int | None, reading: Reading) -> str:
+def _why_unread(reading: Reading) -> str:
     """Why nothing is said of a paper's stance; empty where something may be."""
     if not reading.sentences:
         return "there is no abstract"
-    if nearest is None:
-        return "it was not read sentence by sentence: others say more of the claim"
     return "" if reading.is_english else "its abstract has too few plain English words to guess from"
 
 
@@ -245,35 +251,25 @@ def _share(value: float) -> float:
 
 
 class _Learnt(NamedTuple):
-    """What was dismissed for one claim, and where it points, (n, dimension)."""
+    """What was dismissed for one claim, and how it is read, (n, dimension)."""
 
     lessons: Sequence[Lesson]
-    directions: Matrix
+    wholes: Matrix
 
     def lowers(self, paper: Told) -> Taken | None:
         """What the lesson that PAPER is most like takes of its score; None where it is like none."""
         if not self.lessons:
             return None
-        alike = self.directions @ paper.gist
+        alike = self.wholes @ paper.whole
         most = int(alike.argmax())
         excess = (float(alike[most]) - LIKE_A_LESSON) / (1 - LIKE_A_LESSON)
         lesson = self.lessons[most]
         return Taken(lesson.title, lesson.reason, 1 - LESSON_TAKES * min(1.0, excess)) if excess > 0 else None
 
 
-class _Taught:
-    """Lessons, each text of them encoded when it is first needed."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-
-    def of(self, lessons: Sequence[Lesson]) -> _Learnt:
-        directions = [self._direction(lesson) for lesson in lessons]
-        return _Learnt(lessons, np.array(directions))
-
-    def _direction(self, lesson: Lesson) -> Matrix:
-        reading = read(lesson)
-        return mean_direction(self._embedder.encode([reading.title, *reading.sentences]))
+def _learnt(lessons: Sequence[Lesson], tuned: Embedder) -> _Learnt:
+    texts = [paper_text(read(lesson)) for lesson in lessons]
+    return _Learnt(lessons, tuned.encode(texts) if texts else np.zeros((0, 1), dtype=np.float32))
 
 
 # --- what made it ----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ TYPICAL = 0.2  # nearness of a paper to the claims on the whole; where claims ar
 FEW = 5  # claims: what comes of comparing as few of them counts half
 STEADY = 20  # papers: among as few, how one stands out counts half
 
-Vectors = Mapping[str, Matrix]
+Values = Mapping[str, float]
 Facets = Mapping[str, frozenset[str]]
 
 
@@ -38,28 +38,18 @@ class Stated(Protocol):
 class Asked(NamedTuple):
     """A claim, ready to be compared."""
 
-    title: Matrix  # (dimension,)
     whole: Matrix  # (dimension,): the title with body and topics, as the tuned embedder sees it
-    measures: Mapping[str, float]
+    measures: Values
     facets: Facets
 
 
 class Told(NamedTuple):
-    """A paper, ready to be compared. Of one that was not read deeply, `sentences` has no rows, `gist` and `whole` no length."""
+    """A paper, ready to be compared."""
 
-    sentences: Matrix  # (n, dimension)
-    gist: Matrix  # (dimension,): the mean of title and sentences, of length 1
     whole: Matrix  # (dimension,): title and abstract, as the tuned embedder sees them
-    cues: Matrix  # (n, lists)
-    measures: Mapping[str, float]
+    cues: Matrix  # (sentences, lists)
+    measures: Values
     facets: Facets
-
-
-class Compared(NamedTuple):
-    """A claim beside a paper: the features, and which sentence is nearest; None where none was read."""
-
-    values: Mapping[str, float]
-    nearest: int | None
 
 
 def claim_text(claim: Stated) -> str:
@@ -82,61 +72,39 @@ def paper_expressions(reading: Reading) -> Expressions:
     return expressions(". ".join((reading.title, *reading.sentences)))
 
 
-def asked(claim: Stated, regime_said: str, vectors: Vectors, tuned: Vectors) -> Asked:
-    """CLAIM, ready to be compared; VECTORS has its title, and TUNED its whole text."""
-    whole = claim_text(claim)
-    words = stems(whole)
-    return Asked(
-        title=vectors[claim.title],
-        whole=tuned[whole],
-        measures=measures_of(words),
-        facets=facets_of(words + stems(regime_said)),
-    )
+def asked(claim: Stated, regime_said: str, whole: Matrix) -> Asked:
+    """CLAIM, ready to be compared; WHOLE is the vector of its text."""
+    words = stems(claim_text(claim))
+    return Asked(whole=whole, measures=measures_of(words), facets=facets_of(words + stems(regime_said)))
 
 
-def told(reading: Reading, vectors: Vectors, tuned: Vectors, deeply: bool, dimension: int) -> Told:
-    """A paper, ready to be compared; where it is read DEEPLY, VECTORS has its title and its sentences, and TUNED its whole
-    text.
-    """
-    read = reading.sentences if deeply else ()
-    texts = (reading.title, *read) if deeply else ()
-    directions: Matrix = np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), dimension)
-    found = np.array([cues(words) for words in reading.stems[: len(read)]]).reshape(len(read), len(CUES))
+def told(reading: Reading, whole: Matrix) -> Told:
+    """A paper, ready to be compared; WHOLE is the vector of its text."""
     return Told(
-        sentences=directions[1:],
-        gist=mean_direction(directions),
-        whole=tuned[paper_text(reading)] if deeply else np.zeros(dimension, dtype=np.float32),
-        cues=found,
+        whole=whole,
+        cues=np.array([cues(words) for words in reading.stems]).reshape(len(reading.stems), len(CUES)),
         measures=measures_of(reading.words),
         facets=facets_of(reading.words),
     )
 
 
-def mean_direction(vectors: Matrix) -> Matrix:
-    """The mean of VECTORS, (n, dimension), of length 1; of no length where there are none."""
-    summed: Matrix = vectors.sum(axis=0)
-    return summed / max(float(np.linalg.norm(summed)), 1e-9)
-
-
-def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -> list[list[Compared]]:
-    """Every claim beside every paper, for each of CLAIMS a list that follows PAPERS; SHARES, (claims, papers), is how much
+def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -> list[list[Values]]:
+    """The features of every claim beside every paper, for each of CLAIMS a list that follows PAPERS; SHARES, (claims, papers), is how much
     of each claim each paper says.
     """
     if not claims or not papers:
         return [[] for _ in claims]
-    field = mean_direction(np.array([claim.whole for claim in claims]))
+    wholes = np.array([claim.whole for claim in claims])
+    field = wholes.sum(axis=0) / max(float(np.linalg.norm(wholes.sum(axis=0))), 1e-9)
     known = _known(len(claims))
     return [
         [
-            Compared(
-                {
-                    **_values(claim, paper),
-                    "field": TYPICAL + known * (float(paper.whole @ field) - TYPICAL),
-                    "said": share,
-                    "said_here": stands,
-                },
-                _nearest(claim, paper),
-            )
+            {
+                **_values(claim, paper),
+                "field": TYPICAL + known * (float(paper.whole @ field) - TYPICAL),
+                "said": share,
+                "said_here": stands,
+            }
             for paper, share, stands in zip(papers, *rows, strict=True)
         ]
         for claim, *rows in zip(claims, shares.tolist(), standing(shares).tolist(), strict=True)
@@ -175,7 +143,3 @@ def _values(claim: Asked, paper: Told) -> dict[str, float]:
         "method": alike(claim.measures, paper.measures),
         **dict(zip(CUES, (paper.cues.sum(axis=0) / max(len(paper.cues), 1)).tolist(), strict=True)),
     }
-
-
-def _nearest(claim: Asked, paper: Told) -> int | None:
-    return int((paper.sentences @ claim.title).argmax()) if len(paper.sentences) else None

@@ -1,10 +1,9 @@
 """Why a paper stands where it stands, in words. They are ours, but for the title and reason of a dismissed paper."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from claims.papers.triage_cues import CUES
-from claims.papers.triage_features import Asked, Compared, Told
+from claims.papers.triage_features import Asked, Told, Values
 
 MOST_NAMED = 4  # of one kind
 LONGEST_QUOTED = 120  # characters of a title or a reason
@@ -26,22 +25,21 @@ CUES_SAY = {
 }
 
 
-def because(claim: Asked, paper: Told, compared: Compared, unread: str, taken: Taken | None) -> str:
-    """Say what made a match: what claim and paper share, what the nearest sentence has, what was learnt, and, if there
+def because(claim: Asked, paper: Told, values: Values, unread: str, nearest: int | None, taken: Taken | None) -> str:
+    """Say what made a match: what claim and paper share, what the NEAREST sentence has, what was learnt, and, if there
     is a reason why nothing is guessed of the stance, UNREAD.
     """
-    said = [_told(compared.values["said"]), _near(compared.values), _shared(claim, paper)]
-    said += [f"no stance is guessed: {unread}"] if unread else [_heard(paper, compared.nearest)]
+    said = [_told(values["said"]), _near(values["near"]), _shared(claim, paper)]
+    said += [f"no stance is guessed: {unread}"] if unread else [_heard(paper, nearest)]
     said += [_lowered(taken)] if taken else []
-    return "; ".join(part for part in said if part)
+    return "; ".join(said)
 
 
 def _told(share: float) -> str:
     return f"it says {100 * share:.0f} % of the claim, in its words or near ones"
 
 
-def _near(values: Mapping[str, float]) -> str:
-    near = values["near"]
+def _near(near: float) -> str:
     words = "very near" if near >= 0.6 else "near" if near >= 0.4 else "somewhat near" if near >= 0.25 else "far"
     return f"{words} in meaning"
 
@@ -56,7 +54,7 @@ def _shared(claim: Asked, paper: Told) -> str:
 def _heard(paper: Told, nearest: int | None) -> str:
     """Which kinds of cue the nearest sentence has."""
     if nearest is None:
-        return ""
+        return "its sentences were not compared: others are nearer"
     heard = [CUES_SAY[cue] for cue, count in zip(CUES, paper.cues[nearest], strict=True) if count]
     return f"the sentence has {_listed(heard)}" if heard else "the sentence takes no side in words that are known here"
 
