@@ -14,7 +14,8 @@ from claims.papers.triage_text import read as read_paper
 from tests.kb_support import BagOfWords
 from tests.triage_support import CLAIM, FAR, NEAR
 
-TUNING, MEASURED = "abfghilmnopq", "dejk"  # hands; of what the first author wrote, there is some of both
+TUNING = (*"abfghilmnopqtuvwxyz", "aa", "ab", "ac", "ad", "ae")  # hands
+MEASURED = (*"dejkrs",)  # of what the first author wrote, there is some of both
 PAIR = {
     "claim": {"id": CLAIM.id, "title": CLAIM.title},
     "paper": {"arxiv": "2601.00001", "title": "Reward and policy entropy", "abstract": NEAR},
@@ -33,7 +34,7 @@ def test_the_labels_are_what_they_should_be() -> None:
     sets = read_sets(LABELS)
     assert list(sets) == sorted([*TUNING, *MEASURED, "first"])
     for labels in sets.values():
-        assert len(labels.pairs) >= 130
+        assert len(labels.pairs) >= 120
         assert len(labels.papers) >= 60
         assert len(labels.claims) >= 18
         relevant = Counter(pair.claim for pair in labels.pairs if pair.stance != "unrelated")

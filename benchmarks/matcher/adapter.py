@@ -25,7 +25,7 @@ from kb import embedding
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-SEED, STEPS, THREADS = 20261122, 200, 1
+SEED, STEPS, THREADS = 20261122, 260, 1
 RATE, DECAY, WARM_UP = 1e-3, 0.05, 10
 RANK, UNCHANGED, STRENGTH = 8, 3, 2.0  # directions of a change; layers below that stay; by what a change is multiplied
 LONGEST = 256  # tokens of a text, as the embedder reads it
