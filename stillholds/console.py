@@ -530,10 +530,10 @@ def watching(jobs: Sequence[Job], processes: int) -> Iterator[Terminal]:
 
 
 @contextmanager
-def embedding_progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar over texts that are being embedded."""
+def texts_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over texts to which WHAT is done."""
     with Progress(
-        TextColumn("embedding"),
+        TextColumn(what),
         BarColumn(24),
         TextColumn("{task.completed}/{task.total}"),
         console=notes(),

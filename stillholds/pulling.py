@@ -8,7 +8,7 @@ from rich.progress import Progress, TaskID
 
 from claims.papers.pulled import Pulled
 from kb.store import Store
-from stillholds.console import described_bar, notes, turn_words
+from stillholds.console import described_bar, notes, texts_progress, turn_words
 
 
 class Terminal:
@@ -65,7 +65,8 @@ def hand_on(store: Store, ids: Sequence[str], now: datetime) -> bool:
     embedder = embed(store)
     if embedder is None:
         return False
-    done = suggest(store, embedder, now, ids)
+    with texts_progress("reading papers") as report:
+        done = suggest(store, embedder, now, ids, report)
     beside = " to ".join(
         f"{number} {noun}{'' if number == 1 else 's'}"
         for number, noun in ((done.papers, "paper"), (done.claims, "claim"))

@@ -35,6 +35,7 @@ class Ranker:
         papers: Sequence[Record],
         _embedder: Any,
         lessons: Mapping[str, Sequence[Lesson]],
+        _report: Any,
     ) -> dict[str, list[tuple[str, Match]]]:
         self.asked.append(([claim.title for claim in claims], [paper.arxiv for paper in papers]))
         self.lessons = lessons

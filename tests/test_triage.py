@@ -14,7 +14,7 @@ from claims.papers.triage_model import STANCES, guess, model
 from claims.papers.triage_said import LARGEST_LEXICON, MOST_WORDS, expressions, lexicon, shares_said
 from claims.papers.triage_text import FEWEST_WORDS, read, stems
 from kb import embedding
-from kb.embedding import Embedder
+from kb.embedding import BATCH, Embedder
 from kb.sources.arxiv_record import Record
 from tests.kb_support import BagOfWords, reproducible
 from tests.triage_support import CLAIM, FAR, NEAR, OTHER, paper
@@ -159,6 +159,13 @@ def test_every_claim_has_spans_however_many_there_are() -> None:
     crowd = [paper(f"2602.{n:05}", f"Songs of birds {n} {n % 9 * 'x'}", FAR) for n in range(triage.READ_CLOSELY + 50)]
     for ranking in match(claims, crowd, BagOfWords()).values():
         assert all(one.span for _, one in ranking[: triage.READ_AT_LEAST])
+
+
+def test_who_watches_hears_of_every_text_that_is_read() -> None:
+    heard: list[tuple[int, int]] = []
+    crowd = [paper(f"2602.{n:05}", f"Songs of birds {n}", FAR) for n in range(2 * BATCH)]
+    match([CLAIM], crowd, BagOfWords(), report=lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 2 * BATCH + 1) for done in (BATCH, 2 * BATCH, 2 * BATCH + 1)]
 
 
 def test_the_matcher_has_a_name_that_its_parts_make() -> None:

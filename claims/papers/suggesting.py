@@ -52,31 +52,27 @@ def suggest(
     embedder: Embedder,
     now: datetime,
     arxiv_ids: Sequence[str] | None = None,
-    watcher: Callable[[int, int], None] | None = None,
+    report: Callable[[int, int], None] = triage.unwatched,
     matching: Matching | None = None,
 ) -> Suggested:
     """Match papers (those named, else those that came lately) to all claims that are not retired, and tell claims the news
     of what they rest on. A claim that nothing stands beside yet is matched to all that came lately. Done twice, it says
-    the same twice. What another matcher made is made anew.
+    the same twice. What another matcher made is made anew. REPORT(read, all) follows the texts.
     """
     how = matching or Matching()
     with store.reading() as session:
         asked = _asked(session, arxiv_ids, how.name, now)
         lessons = _lessons(session)
-    count = len({paper.arxiv for _, papers in asked for paper in papers})
-    if watcher:
-        watcher(0, count)
     ranked: dict[str, Sequence[tuple[str, Match]]] = {}
     for claims, papers in asked:
-        ranked |= how.match(claims, papers, embedder, lessons)
+        ranked |= how.match(claims, papers, embedder, lessons, report)
     with store.writing() as session:
         beside, rests = _beside(session), _rests(session)
         for claim_id, found in ranked.items():
             on = {one.arxiv for one in rests.get(claim_id, ())}
             _put(session, claim_id, [(arxiv, one) for arxiv, one in found if arxiv not in on], how.name, now)
         news = _tell(session, rests, beside, now)
-    if watcher:
-        watcher(count, count)
+    count = len({paper.arxiv for _, papers in asked for paper in papers})
     return Suggested(claims=len(ranked), papers=count, news=news)
 
 

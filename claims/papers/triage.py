@@ -8,7 +8,7 @@ benchmarks/triage/README.md has the figures.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -32,7 +32,7 @@ from claims.papers.triage_model import ADAPTER, WEIGHTS, Stance, guess, model
 from claims.papers.triage_said import shares_said
 from claims.papers.triage_text import LONGEST_TITLE, Reading, read
 from claims.papers.triage_words import Taken, because
-from kb.embedding import Embedder
+from kb.embedding import BATCH, Embedder
 from kb.passages import LONGEST
 from kb.sources.arxiv_record import Record
 from kb.types import Matrix
@@ -112,15 +112,22 @@ class _Judged(NamedTuple):
     taken: Taken | None
 
 
+def unwatched(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
 def match(
     claims: Sequence[ClaimText],
     papers: Sequence[Record],
     embedder: Embedder,
     lessons: Mapping[str, Sequence[Lesson]] | None = None,
+    report: Callable[[int, int], None] = unwatched,
 ) -> dict[str, list[tuple[str, Match]]]:
-    """Rank all PAPERS for each of CLAIMS, best first: claim id → (arXiv id, match). LESSONS are by claim id."""
+    """Rank all PAPERS for each of CLAIMS, best first: claim id → (arXiv id, match). LESSONS are by claim id; REPORT(read, all)
+    follows the whole texts, whose reading takes nearly all of the time.
+    """
     tuned = embedder.tuned(ADAPTER)
-    seen = _see(claims, papers, embedder, tuned)
+    seen = _see(claims, papers, embedder, tuned, report)
     rankings = [
         _ranking(seen, number, _learnt((lessons or {}).get(claim.id, ()), tuned)) for number, claim in enumerate(claims)
     ]
@@ -148,12 +155,18 @@ def features_of(
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _see(claims: Sequence[ClaimText], papers: Sequence[Record], embedder: Embedder, tuned: Embedder) -> _Seen:
+def _see(
+    claims: Sequence[ClaimText],
+    papers: Sequence[Record],
+    embedder: Embedder,
+    tuned: Embedder,
+    report: Callable[[int, int], None] = unwatched,
+) -> _Seen:
     """Read and compare claims and papers, each whole text encoded once by the TUNED embedder."""
     bounded = [_bounded(claim) for claim in claims]
     readings = [read(paper) for paper in papers]
     questions, texts = [claim_text(claim) for claim in bounded], [paper_text(reading) for reading in readings]
-    wholes = _encoded([*questions, *texts], tuned)
+    wholes = _encoded([*questions, *texts], tuned, report)
     claims_read = [
         asked(claim, regime_words(claim.contract), wholes[text]) for claim, text in zip(bounded, questions, strict=True)
     ]
@@ -171,9 +184,17 @@ def _bounded(claim: ClaimText) -> ClaimText:
     )
 
 
-def _encoded(texts: Iterable[str], embedder: Embedder) -> dict[str, Matrix]:
-    wanted = list(dict.fromkeys(texts))
-    return dict(zip(wanted, embedder.encode(wanted), strict=True)) if wanted else {}
+def _encoded(
+    texts: Iterable[str], embedder: Embedder, report: Callable[[int, int], None] = unwatched
+) -> dict[str, Matrix]:
+    """The vector of each text, some at a time, those of one length together."""
+    wanted = sorted(dict.fromkeys(texts), key=len)
+    vectors: dict[str, Matrix] = {}
+    for start in range(0, len(wanted), BATCH):
+        some = wanted[start : start + BATCH]
+        vectors |= zip(some, embedder.encode(some), strict=True)
+        report(len(vectors), len(wanted))
+    return vectors
 
 
 def _nearest(seen: _Seen, rankings: Sequence[Sequence[_Judged]], embedder: Embedder) -> dict[int, list[int]]:

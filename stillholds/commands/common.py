@@ -136,7 +136,7 @@ def embed(store: "Store") -> "Embedder | None":
         console.notes().print(f"Searching by words alone: {error}")
         return None
     try:
-        with console.embedding_progress() as report:
+        with console.texts_progress("embedding") as report:
             embedding.embed_due(store, embedder, report)
     except StoreError as error:
         console.notes().print(f"New text could not be embedded and is found by its words only: {error}")
