@@ -531,13 +531,14 @@ def watching(jobs: Sequence[Job], processes: int) -> Iterator[Terminal]:
 
 @contextmanager
 def texts_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar over texts to which WHAT is done."""
+    """A bar over texts to which WHAT is done; nothing without a terminal."""
     with Progress(
         TextColumn(what),
         BarColumn(24),
         TextColumn("{task.completed}/{task.total}"),
         console=notes(),
         transient=True,
+        disable=not notes().is_terminal,
     ) as bar:
         task: TaskID | None = None
 
