@@ -1,5 +1,5 @@
 """Makes what triage ships from the labels that may be tuned on, the adapter and the weights:
-`python -P -m benchmarks.matcher.fit`. Adapters take 45 minutes of two cores; those in --adapters are not trained again.
+`python -P -m benchmarks.matcher.fit`. Adapters take an hour of two cores; those in --adapters are not trained again.
 
 The measured part is never read: `tuning()` drops it before anything else is done. Penalty, softness and the borders of
 speaking are what does best where a whole hand is left out, claims, papers and labels: everything is fitted to what the

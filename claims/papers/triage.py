@@ -43,7 +43,7 @@ __all__ = ["MATCHER", "ClaimText", "Lesson", "Match", "Parts", "Stance", "featur
 READ_CLOSELY = 150  # papers that are read sentence by sentence: as many as a person would look at, and more
 READ_AT_LEAST = 20  # of each claim's best, however many claims there are
 MOST_TOPICS = 20
-LIKE_A_LESSON = 0.47  # cosine: from there on a paper is like a dismissed one
+LIKE_A_LESSON = 0.47  # cosine: half of the papers on one claim are as alike, one in a hundred of the others
 LESSON_TAKES = 0.6  # of the score of a paper that says the same as a dismissed one
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -89,8 +89,8 @@ def told(reading: Reading, whole: Matrix) -> Told:
 
 
 def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -> list[list[Values]]:
-    """The features of every claim beside every paper, for each of CLAIMS a list that follows PAPERS; SHARES, (claims, papers), is how much
-    of each claim each paper says.
+    """The features of every claim beside every paper, for each of CLAIMS a list that follows PAPERS; SHARES, (claims,
+    papers), is how much of each claim each paper says.
     """
     if not claims or not papers:
         return [[] for _ in claims]
