@@ -1,14 +1,16 @@
 """Bring a store to the newest schema; safe when several processes start at once, and whole or not at all."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from kb import postgres
 from kb.errors import StoreError
 from kb.location import Location
-from kb.store import MIGRATIONS
+from kb.store import MIGRATIONS, PATIENCE_MS
 
 HEAD = "0003"  # the newest revision; a test holds it to the migrations
 
@@ -91,12 +93,29 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
     if raw is None:
         raise StoreError("the database closed its connection")
     raw.execute("PRAGMA foreign_keys=OFF")
-    raw.execute("PRAGMA journal_mode=WAL")  # stays with the file; never set on a database that is not ours
+    _keep_a_log(raw)
     with connection.begin():
         yield
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if broken:
             raise StoreError(f"the upgrade would break {len(broken)} references, so nothing was changed: {broken[:3]}")
+
+
+def _keep_a_log(raw: sqlite3.Connection) -> None:
+    """Switch to WAL mode, which stays with the file; never done to a database that is not ours.
+
+    Beside somebody who writes, SQLite refuses this at once, without the patience that it has everywhere else.
+    """
+    until = monotonic() + PATIENCE_MS / 1000
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as refused:
+            if refused.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+            sleep(0.05)
+        else:
+            return
 
 
 def _revision(connection: Connection) -> str | None:

@@ -448,6 +448,18 @@ def test_six_processes_that_upgrade_at_once_all_succeed(tmp_path):
     assert dump(path)["alembic_version"] == [(migrate.HEAD,)]
 
 
+def test_an_upgrade_waits_for_one_who_writes_before_the_log_is_kept(tmp_path):
+    path = tmp_path / "new.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.5, other.rollback)
+        done.start()
+        Store.create(path)
+        done.join()
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert dump(path)["alembic_version"] == [(migrate.HEAD,)]
+
+
 def upgrade_and_die(path: Path) -> None:
     """Run in a child: killed before the third table is made."""
     import signal
