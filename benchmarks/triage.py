@@ -5,11 +5,11 @@ that are not "unrelated"; a paper without a label counts as not relevant, so pre
 rank by the cosine of a paper's title and abstract with the claim's title, and by bm25 of the claim's words. They take
 no stance; beside ours stands what the commonest stance of the tuning part would have been right by.
 
-The labels of the house are five sets, each a folder with `claims.jsonl`, `papers.jsonl` and `pairs.jsonl`
+The labels of the house are sets, each a folder with `claims.jsonl`, `papers.jsonl` and `pairs.jsonl`
 (benchmarks/triage/README.md); weights were made from the part "tuning", and the part "measured" was only measured. Labels
 of somebody else are such a folder, or a folder of such folders, or one file with a pair a line: {"claim": {"id", "title",
-"body"?, "topics"?, "contract"?}, "paper": {"arxiv", "title", "abstract"}, "stance"}. All of them count as "measured",
-unless a claim has a "split".
+"body"?, "topics"?, "contract"?}, "paper": {"arxiv", "title", "abstract"}, "stance", "second"?}. All of them count as
+"measured", unless a claim has a "split". "second" is the stance that a second reader named without knowing the first.
 
 With --json, one object:
     {"papers": int, "seconds": float, "matcher": str,         seconds of processor time, to match alone
@@ -21,7 +21,9 @@ With --json, one object:
                        "low": float, "high": float,           exact 95 % bounds of the accuracy
                        "by_stance": {STANCE: {"spoke": int, "right": int, "of": int}},
                        "related": {"spoke", "of", "right", "accuracy", "low", "high"},   without the pairs labelled unrelated
-                       "commonest": float}}
+                       "commonest": float},
+            "reader": null | {"of": int, "agrees": float,     pairs that a second reader labelled, blind; on whether a paper bears
+                              "unrelated": int, "right": int, "accuracy": float | null, "low": float, "high": float}}
     RANKED = {"found": int, "recall": float, "low": float, "high": float, "precision": float}
 """
 
@@ -58,11 +60,12 @@ class BadLabels(Exception):
 
 
 class Pair(NamedTuple):
-    """A claim and a paper, and how somebody says that they stand to each other."""
+    """A claim and a paper, and how somebody says that they stand to each other; and, if there was one, a second reader."""
 
     claim: str
     paper: str
     stance: Stance
+    second: Stance | None = None
 
 
 class Labels(NamedTuple):
@@ -123,7 +126,7 @@ def read(path: Path) -> Labels:
         _add(labels.claims, claim.id, claim, where)
         _add(labels.papers, paper.arxiv, paper, where)
         labels.part[claim.id] = "measured"
-        _pair(labels, Pair(claim.id, paper.arxiv, _stance(row, where)), where)
+        _pair(labels, Pair(claim.id, paper.arxiv, *_stances(row, where)), where)
     return _usable(labels, path)
 
 
@@ -137,7 +140,7 @@ def _from_folder(path: Path) -> Labels:
         paper = _paper(row, where)
         _add(labels.papers, paper.arxiv, paper, where)
     for where, row in _rows(path / "pairs.jsonl"):
-        pair = Pair(str(_needed(row, "claim", where)), str(_needed(row, "paper", where)), _stance(row, where))
+        pair = Pair(str(_needed(row, "claim", where)), str(_needed(row, "paper", where)), *_stances(row, where))
         for name, known in ((pair.claim, labels.claims), (pair.paper, labels.papers)):
             if name not in known:
                 raise BadLabels(f"{where}: nothing is called {name!r} in claims.jsonl or papers.jsonl")
@@ -207,8 +210,13 @@ def _valid(make: Callable[[], Made], where: str) -> Made:
         raise BadLabels(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def _stance(row: Mapping[str, Any], where: str) -> Stance:
-    said = _needed(row, "stance", where)
+def _stances(row: Mapping[str, Any], where: str) -> tuple[Stance, Stance | None]:
+    """What a pair was labelled, and what a second reader said of it."""
+    second = row.get("second")
+    return _stance(_needed(row, "stance", where), where), None if second is None else _stance(second, where)
+
+
+def _stance(said: Any, where: str) -> Stance:
     for stance in get_args(Stance):
         if said == stance:
             known: Stance = stance
@@ -242,6 +250,7 @@ class Judged(NamedTuple):
     claim: tuple[str, str]  # with its set
     part: str
     stance: Stance
+    second: Stance | None
     says: str
     places: Mapping[str, int]  # of the paper in each ranking for the claim, from 0
     of: int  # papers that were ranked
@@ -284,6 +293,7 @@ def judged(
             claim=(name, pair.claim),
             part=labels.part[pair.claim],
             stance=pair.stance,
+            second=pair.second,
             says=said[pair.claim, pair.paper],
             places={who: ranking[pair.claim].index(pair.paper) for who, ranking in rankings.items()},
             of=len(papers),
@@ -354,6 +364,7 @@ def _part(pairs: Sequence[Judged], commonest: Stance) -> dict[str, Any]:
             "related": _spoken(relevant),
             "commonest": _ratio(sum(pair.stance == commonest for pair in pairs), len(pairs)),
         },
+        "reader": _reader([pair for pair in pairs if pair.second]),
     }
 
 
@@ -376,6 +387,23 @@ def _spoken(pairs: Sequence[Judged]) -> dict[str, Any]:
         "right": right,
         "accuracy": _ratio(right, len(spoken)) if spoken else None,
         **_bounds(right, len(spoken)),
+    }
+
+
+def _reader(pairs: Sequence[Judged]) -> dict[str, Any] | None:
+    """How often a second reader agrees, and is right in calling a paper unrelated: what can be asked of ours."""
+    if not pairs:
+        return None
+    said = [pair for pair in pairs if pair.second == "unrelated"]
+    right = sum(pair.stance == "unrelated" for pair in said)
+    agrees = sum((pair.stance == "unrelated") == (pair.second == "unrelated") for pair in pairs)
+    return {
+        "of": len(pairs),
+        "agrees": _ratio(agrees, len(pairs)),
+        "unrelated": len(said),
+        "right": right,
+        "accuracy": _ratio(right, len(said)) if said else None,
+        **_bounds(right, len(said)),
     }
 
 
@@ -419,7 +447,7 @@ def table(found: Mapping[str, Any]) -> str:
             lines.append(
                 f"  {who:8} {one['recall']:.3f} [{one['low']:.3f}, {one['high']:.3f}]       {one['precision']:.3f}"
             )
-        lines += _stance_lines(part["stance"])
+        lines += [*_stance_lines(part["stance"]), *_reader_lines(part["reader"])]
         lines += [_set_line(which, parts[name]) for which, parts in found.get("sets", {}).items() if name in parts]
     return "\n".join(lines)
 
@@ -433,10 +461,22 @@ def _set_line(name: str, part: Mapping[str, Any]) -> str:
     )
 
 
+def _reader_lines(reader: Mapping[str, Any] | None) -> list[str]:
+    if reader is None:
+        return []
+    return [
+        f"  a second reader of {reader['of']} pairs: agrees in {reader['agrees']:.3f} on whether a paper bears; says "
+        f"unrelated of {reader['unrelated']}, right in {_accuracy(reader)}"
+    ]
+
+
+def _accuracy(one: Mapping[str, Any]) -> str:
+    return "—" if one["accuracy"] is None else f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
+
+
 def _stance_lines(stance: Mapping[str, Any]) -> list[str]:
     def said(name: str, one: Mapping[str, Any]) -> str:
-        accuracy = "—" if one["accuracy"] is None else f"{one['accuracy']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
-        return f"  {name}: speaks on {one['spoke']} of {one['of']} ({one['share']:.0%}), right in {accuracy}"
+        return f"  {name}: speaks on {one['spoke']} of {one['of']} ({one['share']:.0%}), right in {_accuracy(one)}"
 
     by = ", ".join(f"{name} {one['right']}/{one['spoke']} of {one['of']}" for name, one in stance["by_stance"].items())
     return [

@@ -9,10 +9,11 @@ from claims.contract import contract_from
 from claims.papers import triage
 from claims.papers.bearing import bearing
 from claims.papers.triage import MATCHER, ClaimText, Lesson, Match, match
-from claims.papers.triage_features import FEW, TYPICAL, standing
+from claims.papers.triage_features import BEST, FEW, STEADY, TYPICAL, Values, asked, compared, standing, told
 from claims.papers.triage_model import STANCES, guess, model
 from claims.papers.triage_said import LARGEST_LEXICON, MOST_WORDS, expressions, lexicon, shares_said
 from claims.papers.triage_text import FEWEST_WORDS, read, stems
+from claims.papers.triage_words import because
 from kb import embedding
 from kb.embedding import BATCH, Embedder
 from kb.sources.arxiv_record import Record
@@ -202,6 +203,53 @@ def test_nobody_stands_out_alone() -> None:
     assert standing(np.array([[0.7, 0.7]])) == pytest.approx(np.zeros((1, 2)))
 
 
+def together(claims: list[list[float]], papers: list[list[float]]) -> list[list[Values]]:
+    """What is compared where these are the vectors of claims and papers."""
+    blank = read(PAPERS[0])
+    return compared(
+        [asked(CLAIM, "", np.array(claim)) for claim in claims],
+        [told(blank, np.array(one)) for one in papers],
+        np.zeros((len(claims), len(papers))),
+    )
+
+
+def test_a_paper_is_compared_with_the_nearest_other_claim() -> None:
+    (here,), (there,), (far,) = together([[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0]])
+    assert [one["near"] for one in (here, there, far)] == pytest.approx([0.6, 1.0, 0.0])
+    assert [one["ahead"] for one in (here, there, far)] == pytest.approx([-0.4, 0.4, -1.0])
+    believed = 2 / (2 + FEW)
+    assert there["elsewhere"] == pytest.approx(TYPICAL["elsewhere"] + believed * (0.6 - TYPICAL["elsewhere"]))
+    assert here["elsewhere"] == far["elsewhere"] > there["elsewhere"]
+
+
+def test_a_claim_alone_is_compared_with_no_other() -> None:
+    ((only,),) = together([[0.6, 0.8]], [[1.0, 0.0]])
+    assert only["ahead"] == 0
+    assert only["elsewhere"] == TYPICAL["elsewhere"]
+
+
+def test_a_claim_said_twice_is_its_own_nearest_other() -> None:
+    (one,), (same,) = together([[1.0, 0.0], [1.0, 0.0]], [[0.8, 0.6]])
+    assert one == same
+    assert one["ahead"] == 0
+    assert one["elsewhere"] > TYPICAL["elsewhere"]
+
+
+def test_how_near_the_nearest_papers_are_is_believed_where_papers_are_many() -> None:
+    near, far = [1.0, 0.0], [0.0, 1.0]
+    few, many = (together([near], [near] * count + [far] * 4 * count)[0][0]["best"] for count in (BEST, 20 * BEST))
+    assert TYPICAL["best"] < few < many < 1
+    assert few == pytest.approx(TYPICAL["best"] + 5 * BEST / (5 * BEST + STEADY) * (1 - TYPICAL["best"]))
+
+
+def test_a_reason_says_that_another_claim_is_nearer() -> None:
+    values = {"said": 0.5, "near": 0.5}
+    claim, paper = asked(CLAIM, "", np.ones(1)), told(read(PAPERS[0]), np.ones(1))
+    behind, before = (because(claim, paper, values | {"ahead": lead}, "", 0, None) for lead in (-0.1, 0.0))
+    assert "near in meaning, nearer to another claim" in behind
+    assert "nearer to another" not in before
+
+
 def test_how_likely_the_stances_are_adds_up_to_one() -> None:
     values = next(iter(triage.features_of([CLAIM], PAPERS, BagOfWords()).values()))
     likely = model().stances(values)
@@ -295,7 +343,7 @@ def test_a_field_counts_for_less_where_claims_are_few(minilm: Embedder) -> None:
         triage.features_of(claims, PAPERS, minilm)[claims[0].id, "2601.00001"] for claims in ([CLAIM], many)
     )
     assert among["near"] == pytest.approx(alone["near"], abs=1e-5)
-    assert TYPICAL < alone["field"] < among["field"] < among["near"]
+    assert TYPICAL["field"] < alone["field"] < among["field"] < among["near"]
 
 
 def test_a_stance_is_guessed_of_what_bears_on_a_claim_before_it_is_called_unrelated() -> None:

@@ -11,12 +11,14 @@ from claims.papers.triage_said import Expressions, expressions
 from claims.papers.triage_text import Numbers, Reading, stems
 from kb.types import Matrix
 
-RELEVANCE = ("said_here", "near", "method", "regime")  # what ranks papers for a claim
-BEARING = ("near", "field", "method", "regime")  # what says that a paper bears on a claim at all
+RELEVANCE = ("said_here", "near", "elsewhere", "method", "regime")  # what ranks papers for a claim
+BEARING = ("near", "elsewhere", "best", "field", "method", "regime")  # what says that a paper bears on a claim at all
 MANNER = (*RELEVANCE, *CUES)  # what says how a paper that bears on a claim stands to it
-TYPICAL = 0.2  # nearness of a paper to the claims on the whole; where claims are few, that of each moves towards it
+BEST = 10  # papers: as many as a person would read for a claim
+# What is typical where there are many claims and papers; where there are few, what is found moves towards it.
+TYPICAL = {"field": 0.2, "elsewhere": 0.32, "best": 0.43}
 FEW = 5  # claims: what comes of comparing as few of them counts half
-STEADY = 20  # papers: among as few, how one stands out counts half
+STEADY = 20  # papers: what comes of comparing as few of them counts half
 
 Values = Mapping[str, float]
 Facets = Mapping[str, frozenset[str]]
@@ -94,21 +96,47 @@ def compared(claims: Sequence[Asked], papers: Sequence[Told], shares: Numbers) -
     """
     if not claims or not papers:
         return [[] for _ in claims]
-    wholes = np.array([claim.whole for claim in claims])
-    field = wholes.sum(axis=0) / max(float(np.linalg.norm(wholes.sum(axis=0))), 1e-9)
-    known = _known(len(claims))
+    wholes = (np.array([one.whole for one in ones], dtype=np.float64) for ones in (claims, papers))
+    together = {**_together(*wholes), "said": shares, "said_here": standing(shares)}
+    numbers = np.stack(list(together.values()), axis=-1).tolist()  # (claims, papers, features)
     return [
-        [
-            {
-                **_values(claim, paper),
-                "field": TYPICAL + known * (float(paper.whole @ field) - TYPICAL),
-                "said": share,
-                "said_here": stands,
-            }
-            for paper, share, stands in zip(papers, *rows, strict=True)
-        ]
-        for claim, *rows in zip(claims, shares.tolist(), standing(shares).tolist(), strict=True)
+        [_values(claim, paper) | dict(zip(together, row, strict=True)) for paper, row in zip(papers, rows, strict=True)]
+        for claim, rows in zip(claims, numbers, strict=True)
     ]
+
+
+def _together(claims: Numbers, papers: Numbers) -> dict[str, Numbers]:
+    """What comes of comparing all CLAIMS, (claims, dimension), with all PAPERS, (papers, dimension); each (claims, papers).
+
+    `near` is the cosine, `elsewhere` that with the nearest other claim, and by `ahead` this claim is nearer than that;
+    `best` is the mean cosine of the papers that are nearest to the claim, `field` that of the claims on the whole with a paper.
+    """
+    near: Numbers = claims @ papers.T
+    elsewhere = _other(near)
+    best = np.sort(near, axis=1)[:, -BEST:].mean(axis=1, keepdims=True)
+    whole = claims.sum(axis=0)
+    field = papers @ whole / max(float(np.linalg.norm(whole)), 1e-9)
+    return {
+        "near": near,
+        "ahead": near - elsewhere,
+        "elsewhere": _tempered("elsewhere", elsewhere, _known(len(claims) - 1, FEW)),
+        "best": np.broadcast_to(_tempered("best", best, _known(len(papers), STEADY)), near.shape),
+        "field": np.broadcast_to(_tempered("field", field, _known(len(claims), FEW)), near.shape),
+    }
+
+
+def _other(near: Numbers) -> Numbers:
+    """How near each paper is to the nearest of the other claims; where there is no other, as near as to this."""
+    if len(near) == 1:
+        return near
+    second, first = np.sort(near, axis=0)[-2:]
+    other: Numbers = np.where(near == first, second, first)
+    return other
+
+
+def _tempered(name: str, values: Numbers, known: float) -> Numbers:
+    """VALUES as far as they are KNOWN, 0 to 1, and what is typical as far as they are not."""
+    return TYPICAL[name] + known * (values - TYPICAL[name])
 
 
 def standing(values: Numbers) -> Numbers:
@@ -117,15 +145,15 @@ def standing(values: Numbers) -> Numbers:
     """
     claims, papers = values.shape
     among_papers = _standardised(values, 1)
-    known = _known(claims)
+    known = _known(claims, FEW)
     blended = known * _standardised(among_papers, 0) + (1 - known) * among_papers
-    steady: Numbers = blended * papers / (papers + STEADY)
+    steady: Numbers = blended * _known(papers, STEADY)
     return steady
 
 
-def _known(claims: int) -> float:
-    """How much of what a comparison of CLAIMS shows is believed, 0 to 1."""
-    return claims / (claims + FEW)
+def _known(count: int, half: int) -> float:
+    """How much of what a comparison of COUNT shows is believed, 0 to 1, where of HALF as much is."""
+    return count / (count + half)
 
 
 def _standardised(values: Numbers, axis: int) -> Numbers:
@@ -138,7 +166,6 @@ def _values(claim: Asked, paper: Told) -> dict[str, float]:
     stand in a sentence on average.
     """
     return {
-        "near": float(paper.whole @ claim.whole),
         "regime": regime(claim.facets, paper.facets),
         "method": alike(claim.measures, paper.measures),
         **dict(zip(CUES, (paper.cues.sum(axis=0) / max(len(paper.cues), 1)).tolist(), strict=True)),

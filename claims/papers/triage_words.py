@@ -29,7 +29,7 @@ def because(claim: Asked, paper: Told, values: Values, unread: str, nearest: int
     """Say what made a match: what claim and paper share, what the NEAREST sentence has, what was learnt, and, if there
     is a reason why nothing is guessed of the stance, UNREAD.
     """
-    said = [_told(values["said"]), _near(values["near"]), _shared(claim, paper)]
+    said = [_told(values["said"]), _near(values["near"], values["ahead"]), _shared(claim, paper)]
     said += [f"no stance is guessed: {unread}"] if unread else [_heard(paper, nearest)]
     said += [_lowered(taken)] if taken else []
     return "; ".join(said)
@@ -39,9 +39,9 @@ def _told(share: float) -> str:
     return f"it says {100 * share:.0f} % of the claim, in its words or near ones"
 
 
-def _near(near: float) -> str:
+def _near(near: float, ahead: float) -> str:
     words = "very near" if near >= 0.6 else "near" if near >= 0.4 else "somewhat near" if near >= 0.25 else "far"
-    return f"{words} in meaning"
+    return f"{words} in meaning" + (", nearer to another claim" if ahead < 0 else "")
 
 
 def _shared(claim: Asked, paper: Told) -> str:
