@@ -384,9 +384,7 @@ def _spoken(pairs: Sequence[Judged]) -> dict[str, Any]:
         "spoke": len(spoken),
         "of": len(pairs),
         "share": _ratio(len(spoken), len(pairs)),
-        "right": right,
-        "accuracy": _ratio(right, len(spoken)) if spoken else None,
-        **_bounds(right, len(spoken)),
+        **_rated(right, len(spoken)),
     }
 
 
@@ -401,9 +399,7 @@ def _reader(pairs: Sequence[Judged]) -> dict[str, Any] | None:
         "of": len(pairs),
         "agrees": _ratio(agrees, len(pairs)),
         "unrelated": len(said),
-        "right": right,
-        "accuracy": _ratio(right, len(said)) if said else None,
-        **_bounds(right, len(said)),
+        **_rated(right, len(said)),
     }
 
 
@@ -414,6 +410,11 @@ def _counts(pairs: Sequence[Judged], stance: Stance) -> dict[str, int]:
         "right": sum(pair.stance == stance for pair in spoken),
         "of": sum(pair.stance == stance for pair in pairs),
     }
+
+
+def _rated(right: int, of: int) -> dict[str, Any]:
+    """How often what was said is right."""
+    return {"right": right, "accuracy": _ratio(right, of) if of else None, **_bounds(right, of)}
 
 
 def _bounds(count: int, of: int) -> dict[str, float]:
