@@ -4,7 +4,7 @@
 The measured part is never read: `tuning()` drops it before anything else is done. Penalty, softness and the borders of
 speaking are what does best where a whole hand is left out, claims, papers and labels: everything is fitted to what the
 other hands wrote, and asked of what it wrote; an adapter leaves out several hands at a time, and no adapter sees a hand
-whose papers exist. The first of these adapters ships: one that had seen all hands would be sure in another way than
+all of whose papers exist. The first of these adapters ships: one that had seen all hands would be sure in another way than
 those that the borders were chosen with. Papers without a label count as not relevant where relevance is fitted, and are
 left out where stances are; whether a pair is unrelated is learnt and asked only where an abstract is long enough.
 """
