@@ -9,6 +9,7 @@ from claims.contract import contract_from
 from claims.papers import triage
 from claims.papers.bearing import bearing
 from claims.papers.triage import MATCHER, ClaimText, Lesson, Match, match
+from claims.papers.triage_cues import facets_of
 from claims.papers.triage_features import BEST, FEW, STEADY, TYPICAL, Values, asked, compared, standing, told
 from claims.papers.triage_model import STANCES, guess, model
 from claims.papers.triage_said import LARGEST_LEXICON, MOST_WORDS, expressions, lexicon, shares_said
@@ -257,6 +258,24 @@ def test_a_reason_says_how_near_a_paper_is_and_whether_another_claim_is_nearer(
 ) -> None:
     claim, paper = asked(CLAIM, "", np.ones(1)), told(read(PAPERS[0]), np.ones(1))
     assert said in because(claim, paper, {"said": 0.5, "near": near, "ahead": ahead}, "", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "facet"),
+    [
+        ("the reward on a validation set", "kind of model"),
+        ("a mixture of experts, distilled into a student, is surveyed as we develop it", "kind of model"),
+        ("we aim at shorter answers", "domain"),
+    ],
+)
+def test_words_that_share_a_stem_with_another_meaning_say_nothing_of_a_regime(text: str, facet: str) -> None:
+    assert facets_of(stems(text))[facet] == frozenset()
+
+
+def test_a_text_says_which_kinds_of_model_and_domain_it_speaks_of() -> None:
+    found = facets_of(stems("Chess robots and chat models answer questions of mathematics; participants judge stories."))
+    assert found["kind of model"] == {"robots and games", "language models", "people"}
+    assert found["domain"] == {"mathematics and code", "open-ended text"}
 
 
 def test_how_likely_the_stances_are_adds_up_to_one() -> None:
