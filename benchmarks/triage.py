@@ -8,7 +8,7 @@ no stance; beside ours stands what the commonest stance of the tuning part would
 The labels of the house are sets, each a folder with `claims.jsonl`, `papers.jsonl` and `pairs.jsonl`
 (benchmarks/triage/README.md); weights were made from the part "tuning", and the part "measured" was only measured. Labels
 of somebody else are such a folder, or a folder of such folders, or one file with a pair a line: {"claim": {"id", "title",
-"body"?, "topics"?, "contract"?}, "paper": {"arxiv", "title", "abstract"}, "stance", "second"?}. All of them count as
+"body"?, "topics"?, "contract"?, "split"?}, "paper": {"arxiv", "title", "abstract"}, "stance", "second"?}. All of them count as
 "measured", unless a claim has a "split". "second" is the stance that a second reader named without knowing the first.
 
 With --json, one object:
@@ -125,7 +125,9 @@ def read(path: Path) -> Labels:
         paper = _paper(_needed(row, "paper", where), where)
         _add(labels.claims, claim.id, claim, where)
         _add(labels.papers, paper.arxiv, paper, where)
-        labels.part[claim.id] = "measured"
+        part = _part_of(row["claim"]) or labels.part.get(claim.id, "measured")
+        if labels.part.setdefault(claim.id, part) != part:
+            raise BadLabels(f"{where}: the claim {claim.id!r} had another 'split' before")
         _pair(labels, Pair(claim.id, paper.arxiv, *_stances(row, where)), where)
     return _usable(labels, path)
 
@@ -135,7 +137,7 @@ def _from_folder(path: Path) -> Labels:
     for where, row in _rows(path / "claims.jsonl"):
         claim = _claim(row, where)
         _add(labels.claims, claim.id, claim, where)
-        labels.part[claim.id] = str(row.get("split", "measured"))
+        labels.part[claim.id] = _part_of(row) or "measured"
     for where, row in _rows(path / "papers.jsonl"):
         paper = _paper(row, where)
         _add(labels.papers, paper.arxiv, paper, where)
@@ -146,6 +148,11 @@ def _from_folder(path: Path) -> Labels:
                 raise BadLabels(f"{where}: nothing is called {name!r} in claims.jsonl or papers.jsonl")
         _pair(labels, pair, where)
     return _usable(labels, path)
+
+
+def _part_of(said: Any) -> str:
+    """The part that a claim says it is of, if it does."""
+    return str(said.get("split") or "") if isinstance(said, dict) else ""
 
 
 def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -484,7 +491,7 @@ def _stance_lines(stance: Mapping[str, Any]) -> list[str]:
         said("stance", stance),
         said("of relevant pairs alone", stance["related"]),
         f"  right of said, of labelled: {by}",
-        f"  always the commonest stance of the tuning part: right in {stance['commonest']:.3f}",
+        f"  always the commonest stance (of the tuning part, where there is one): right in {stance['commonest']:.3f}",
     ]
 
 

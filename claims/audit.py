@@ -15,7 +15,7 @@ from claims.certified import covers
 from claims.contract import Contract
 from claims.history import fold, state_of
 from claims.ledger import START, ContractSet, Entry, PaperAttached, RunStarted, VerdictGiven, digest_of_contract
-from claims.papers.inbox import inbox_of, shown
+from claims.papers.inbox import became, inbox_of, shown
 from claims.runs import Attempt, given
 from kb.models import Checkpoint, Claim, ClaimState, Entity, LedgerEntry, Link, MeasurementRecord, Paper, Suggestion
 from kb.store import Store
@@ -241,7 +241,7 @@ def _papers(session: Session, suggested: Iterable[Suggestion]) -> _Papers:
 def _paper_problems(name: str, entries: Sequence[Entry], papers: _Papers, claim_id: str) -> Iterator[Problem]:
     """Recompute what the inbox shows, and which papers are drawn as attached."""
     stands, rows = inbox_of(entries), papers.rows.get(claim_id, [])
-    shows = {row.arxiv: (row.state, row.until) == shown(stands.get(row.arxiv), row.match) for row in rows}
+    shows = {row.arxiv: (row.state, row.until) == shown(stands.get(row.arxiv), became(row)) for row in rows}
     for arxiv in sorted(stands.keys() | shows.keys()):
         if not shows.get(arxiv, False):
             what = f"what its inbox shows of arXiv:{arxiv} is not what its entries give"

@@ -281,8 +281,16 @@ def _newest_look(stands: Standing, subject: str | None) -> Look | None:
 def why_due(event: MadeDue) -> str:
     """What happened after which a claim should be tested again."""
     source = f" ({event.source})" if event.source else ""
-    said = {"asked": "asked for", "new version": "a source has a new version", "withdrawn": "a source was withdrawn"}
-    said |= {"contradicted": "a paper contradicts it", "superseded": "a paper supersedes its source"}
+    said = {
+        "asked": "asked for",
+        "contradicted": "a paper contradicts it",
+        "superseded": "a paper supersedes its source",
+    }
+    said |= {
+        "new version": "a paper that bears on it has a new version",
+        "withdrawn": "a paper that bears on it was withdrawn",
+    }
+    said |= {"returned": "a paper that bears on it is back from withdrawal"}
     return f"{said[event.cause]}{source}, by {event.who}" + (f": {event.reason}" if event.reason else "")
 
 

@@ -1,4 +1,4 @@
-"""What leans on a claim: every note and line that says it, or leans on something that does, with the path."""
+"""What leans on a claim: every note, line and claim that says it, or leans on something that does, with the path."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

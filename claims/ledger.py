@@ -22,7 +22,7 @@ from verifiers.measurement import Cause, Measurement, Value
 from verifiers.registry import Certificate
 
 DecidedWord = Literal["HOLDS", "WEAKENED", "REFUTED"]
-DueCause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded"]
+DueCause = Literal["asked", "new version", "withdrawn", "returned", "contradicted", "superseded"]
 News = Literal["new version", "withdrawn", "returned"]  # of a paper that a claim rests on
 Relation = Literal["supports", "contradicts", "qualifies", "extends", "supersedes"]  # of a paper to a claim
 START = "0" * 64  # what the first entry of a chain has before it

@@ -19,7 +19,7 @@ from verifiers.measurement import Value
 if TYPE_CHECKING:
     pass
 
-Cause = Literal["asked", "new version", "withdrawn", "contradicted", "superseded", "verifier", "library"]
+Cause = Literal["asked", "new version", "withdrawn", "returned", "contradicted", "superseded", "verifier", "library"]
 State = Literal[
     "ready",
     "nothing due",
@@ -132,6 +132,7 @@ TOLD: Mapping[Cause, float] = {
     "asked": 0.0,  # a person's wish says nothing about the claim
     "new version": 0.1,
     "withdrawn": 0.3,
+    "returned": 0.1,
     "contradicted": 0.3,
     "superseded": 0.2,
     "verifier": 0.3,
@@ -427,6 +428,7 @@ def _happened(event: Event, settings: Settings) -> str:
         "asked": f"asked for{f' by {event.by}' if event.by else ''}",
         "new version": f"{source} has a new version",
         "withdrawn": f"{source} was withdrawn",
+        "returned": f"{source} is back from withdrawal",
         "contradicted": f"{source} was contradicted",
         "superseded": f"{source} was superseded",
         "verifier": "the verifier changed",

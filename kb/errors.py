@@ -53,9 +53,11 @@ class Held(PaceError):
 
 class ArxivRefused(KbError):
     """ArXiv did not answer, or not with what was asked for. `passing` says whether the same may work later, and
-    `resume_at`, where arXiv said so, when.
+    `resume_at`, where arXiv said so, when; `is_spoilt` that it did answer, and nobody can use what it said.
     """
 
-    def __init__(self, said: str, *, passing: bool = False, resume_at: datetime | None = None) -> None:
-        self.passing, self.resume_at = passing, resume_at
+    def __init__(
+        self, said: str, *, passing: bool = False, resume_at: datetime | None = None, is_spoilt: bool = False
+    ) -> None:
+        self.passing, self.resume_at, self.is_spoilt = passing, resume_at, is_spoilt
         super().__init__(said)

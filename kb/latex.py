@@ -17,23 +17,33 @@ _FORMULA = re.compile(r"(?<![\\$])\$(?=[^\s$])((?:[^$\\]|\\.)*?(?:[^$\\\s]|\\.))
 _SIGNS = re.compile(r"[\\${}~]|``|''")
 _BARE = re.compile(r"(?<!\\)([%$&])")
 _MACRO = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
-# Turns the direction of what follows, or hides in it: nothing that a title needs.
-_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
-# What formulas of titles are made of, beyond the signs and letters that the library knows by name.
-_BUILDING = frozenset(
-    "frac tfrac dfrac sqrt left right big Big text textit textbf textrm textsf textsc texttt mathrm mathbf mathit mathsf "
-    "mathtt mathcal mathbb mathfrak mathscr boldsymbol operatorname hat widehat bar overline underline tilde widetilde vec "
-    "dot ddot rm bf it sf tt cal ensuremath log ln exp min max sup inf lim sin cos tan det dim ker deg mod quad".split()
+# What formulas of titles are made of, beyond the signs and letters that the library knows by name: what takes as many
+# arguments, and what takes none.
+_TAKING = dict.fromkeys("frac tfrac dfrac".split(), 2) | dict.fromkeys(
+    "sqrt text textit textbf textrm textsf textsc texttt mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak "
+    "mathscr boldsymbol operatorname hat widehat bar overline underline tilde widetilde vec dot ddot ensuremath mod "
+    "left right big Big".split(),
+    1,
 )
+_BUILDING = frozenset("rm bf it sf tt cal log ln exp min max sup inf lim sin cos tan det dim ker deg quad".split())
 _SPACES = frozenset(",;:! %_&{}|-")
+_SIGN = re.compile(r"\\[A-Za-z]+|\\?\S")
+_ROOT = re.compile(r"(\\sqrt)\s*\[[\w+-]*\]")  # which root it is
+_DELIMITERS = frozenset("()[]|/.<>")
 
 
 def readable(text: str) -> str:
     r"""TEXT as a person reads it: `Schr\"odinger $\alpha$` is Schrödinger α. What is no LaTeX stays as it is."""
     if not _SIGNS.search(text) or len(text) > LONGEST:
         return plain(text)
-    parts = [_read(part) if is_formula else _read(_BARE.sub(r"\\\1", part)) for is_formula, part in _parted(text)]
+    parts = [
+        _read_formula(part) if is_formula else _read(_BARE.sub(r"\\\1", part)) for is_formula, part in _parted(text)
+    ]
     return plain("".join(parts))
+
+
+def _read_formula(part: str) -> str:
+    return _read(part) if _is_whole(part[1:-1]) else part
 
 
 def _read(part: str) -> str:
@@ -57,7 +67,7 @@ def latex(text: str) -> str:
 
 def characters(text: str) -> str:
     """TEXT as LaTeX that shows exactly these characters: nothing in it is taken for LaTeX."""
-    return str(_encoder().unicode_to_latex(_UNSEEN.sub("", plain(text))))
+    return str(_encoder().unicode_to_latex(plain(text)))
 
 
 def _with_its_spaces(part: str, said: str) -> str:
@@ -77,9 +87,9 @@ def _parted(text: str) -> list[tuple[bool, str]]:
 
 def _is_harmless(formula: str) -> bool:
     """Whether a formula is signs, letters and building blocks: no command that reads a file or defines another, no
-    character written by its number, no brace or comment that reaches beyond its end.
+    character written by its number, no brace, comment or command without its argument that reaches beyond its end.
     """
-    if "^^" in formula or _UNSEEN.search(formula) or not _is_balanced(formula):
+    if "^^" in formula or not _is_balanced(formula) or not _is_whole(formula):
         return False
     names = [found[1] for found in _MACRO.finditer(formula)]
     bare = _MACRO.sub("", formula)
@@ -92,8 +102,48 @@ def _is_balanced(formula: str) -> bool:
     return not depths or (min(depths) >= 0 and depths[-1] == 0)
 
 
+def _is_whole(formula: str) -> bool:
+    """Whether its braces are balanced and all that takes something has it, so that nothing takes the dollar at the end."""
+    signs = _SIGN.findall(_ROOT.sub(r"\1", formula))
+    ends: dict[int, int] = {}  # of what can be an argument, by where it begins
+    closing: list[int] = []
+    for at in range(len(signs) - 1, -1, -1):
+        sign = signs[at]
+        if sign == "}":
+            closing.append(at)
+        elif sign == "{" and closing:
+            ends[at] = closing.pop() + 1
+        elif sign == "{" or (end := _behind(sign, at + 1, signs, ends)) is None:
+            return False
+        elif sign not in "^_":
+            ends[at] = end
+    return not closing and _is_paired(signs)
+
+
+def _behind(sign: str, at: int, signs: list[str], ends: dict[int, int]) -> int | None:
+    """Where that ends which SIGN takes from AT on; None where there is too little."""
+    for _ in range(1 if sign in "^_" else _TAKING.get(sign.removeprefix("\\"), 0) if sign[0] == "\\" else 0):
+        if at not in ends or (sign == r"\sqrt" and signs[at] == "["):
+            return None
+        at = ends[at]
+    return at
+
+
+def _is_paired(signs: list[str]) -> bool:
+    r"""Whether each `\left` has its `\right` within the same braces, and each of them something to draw."""
+    begun: list[str] = []
+    for sign, following in zip(signs, [*signs[1:], ""], strict=True):
+        if sign in {r"\left", r"\right"} and following not in _DELIMITERS and following[:1] != "\\":
+            return False
+        if sign in {"{", r"\left"}:
+            begun.append(sign)
+        elif sign in {"}", r"\right"} and (not begun or begun.pop() != ("{" if sign == "}" else r"\left")):
+            return False
+    return not begun
+
+
 def _is_known(name: str) -> bool:
-    if name in _BUILDING or name in _SPACES:
+    if name in _TAKING or name in _BUILDING or name in _SPACES:
         return True
     spec = _words().get_macro_spec(name)
     sign = getattr(spec, "simplify_repl", None)

@@ -245,7 +245,7 @@ class ArxivPaper(Table, table=True):
 
 
 class ArxivEvent(Table, table=True):
-    """What happened to a paper, in the order in which it came here. Never changed."""
+    """What happened to a paper, in the order in which it came here."""
 
     __tablename__ = "arxiv_event"
     __table_args__ = (
@@ -260,6 +260,7 @@ class ArxivEvent(Table, table=True):
     version: int
     at: datetime = _time()  # by arXiv
     seen_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    is_handed_on: bool = Field(default=False, index=True)  # claims were told; all else here never changes
 
 
 class ArxivQuery(Table, table=True):
@@ -274,6 +275,7 @@ class ArxivQuery(Table, table=True):
     made_by: str
     made_at: datetime = _time()
     reached_at: datetime | None = _time(nullable=True)  # until then everything was seen
+    looked_back_at: datetime | None = _time(nullable=True)  # when a pull that looked far back came to its end
     under_way: Any = _json(nullable=True)  # a pull that goes on or was broken off: from, until, how many are in
     pulled_at: datetime | None = _time(nullable=True)  # the last pull that came to its end
     problem: str = _long()  # of the last pull, in words; empty when it ended well
@@ -314,9 +316,11 @@ class Suggestion(Table, table=True):
     claim_id: str = Field(foreign_key="entity.id", primary_key=True)
     arxiv: str = Field(foreign_key="arxiv_paper.arxiv", primary_key=True, index=True)
     score: float = 0.0
+    rank: int = 0  # among what came in the same week for this claim, from 1; 0 for what nobody is asked to read
     match: Any = _json(nullable=True)  # the score's parts, the span, the stance, as data that kb never reads
     matcher: str = ""  # digest of what made them: another one makes them anew
-    state: str = "new"
+    news: Any = _json(nullable=True)  # what became of it, where the claim rests on it, as data that kb never reads
+    state: str = "new"  # of the news, where there are any
     until: datetime | None = _time(nullable=True)  # of a snoozed one
     scored_at: datetime | None = _time(nullable=True)
 

@@ -11,6 +11,8 @@ from slugify import slugify
 
 NEAR = 1000  # characters; no sentence that a person wrote goes on for twice as long
 _SPACE = re.compile(r"\s+")
+# Turns the direction of what follows, or hides in it: nothing that a text of one line needs.
+UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 _NOT_WORD = re.compile(r"[^\w\s:]|_")
 # A sentence's end and a new one's capital, a blank line, or the beginning of a list entry, heading or quotation.
 _BOUNDARY = re.compile(
@@ -24,8 +26,8 @@ _ABBREVIATION = re.compile(
 
 
 def plain(text: str) -> str:
-    """TEXT with one kind of space, composed characters, and no control characters."""
-    composed = unicodedata.normalize("NFC", text)
+    """TEXT with one kind of space, composed characters, and none that control others or turn their direction."""
+    composed = unicodedata.normalize("NFC", UNSEEN.sub("", text))
     return _SPACE.sub(" ", "".join(c for c in composed if c.isspace() or unicodedata.category(c) != "Cc")).strip()
 
 

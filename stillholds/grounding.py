@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from claims.papers.grounding import GATE, Finding, Ground, Named, State, counts
+from claims.papers.grounding import GATE, Finding, Ground, Named, State, checked, counts, summary
 from claims.papers.looking_up import Accepted, Answered
 from stillholds.console import described_bar, marked, notes, out, turn_words
 from stillholds.words import ground_mark
@@ -59,7 +59,7 @@ def table(found: Sequence[Ground]) -> None:
     for one in found:
         shown.add_row(
             _paper(one),
-            marked(ground_mark(one.headline.state)),
+            _state(one),
             one.named.date or "",
             at_arxiv(one),
             named_by(one.named),
@@ -67,7 +67,16 @@ def table(found: Sequence[Ground]) -> None:
     out().print(shown)
     for one in found:
         _findings(one)
-    out().print(f"{len(found)} paper{'' if len(found) == 1 else 's'}: {counted(found)}.", soft_wrap=True)
+    out().print(summary(found), soft_wrap=True)
+    if said := checked(found):
+        again = "`stillholds ground PAPER` asks again about one, `--days 0` about all."
+        out().print(Text(f"{said} {again}", style="bright_black"), soft_wrap=True)
+
+
+def _state(one: Ground) -> Group:
+    """What it is first of all, and when arXiv was asked."""
+    at = f"checked {one.checked_at:%Y-%m-%d}" if one.checked_at else ""
+    return Group(marked(ground_mark(one.headline.state)), Text(at, style="bright_black"))
 
 
 def _paper(one: Ground) -> Group:
@@ -118,11 +127,6 @@ def _both(finding: Finding) -> Table:
         if text:
             both.add_row(Text(name, style="bright_black"), Text(text))
     return both
-
-
-def counted(found: Sequence[Ground]) -> str:
-    """How many are what: 5 grounded, 2 title differs."""
-    return ", ".join(f"{number} {ground_mark(state).word.lower()}" for state, number in reversed(counts(found).items()))
 
 
 def asked(answered: Answered) -> None:
@@ -176,6 +180,7 @@ def paper(one: Ground) -> dict[str, Any]:
                 "sentence": naming.sentence,
                 "date": naming.date.written if naming.date else None,
                 "version": naming.version,
+                "titles": [each.title for each in one.named.called if each.by and each.by.id == naming.by.id],
             }
             for naming in one.named.namings
         ],

@@ -12,10 +12,12 @@ from claims.papers.inbox import Done
 from claims.papers.triage import Match
 from kb.latex import readable
 from stillholds.feeds import in_a_line
-from stillholds.words import parts_words, stance_words
+from stillholds.words import news_words, parts_words, stance_words
 
 NOTHING_CAME = "No paper has come yet. `stillholds queries add` keeps a question, `stillholds pull` asks arXiv."
 NOTHING_WAITS = "Nothing waits. `stillholds pull` asks arXiv for what is new; `stillholds papers` shows what came."
+BECAME = {"new": "in the inbox of", "attached": "attached to", "dismissed": "dismissed for", "snoozed": "put off for"}
+MOST_NAMED = 3  # claims of which the same became; --json has all
 
 
 def arrivals(out: Console, found: Sequence[Arrival]) -> None:
@@ -28,18 +30,23 @@ def arrivals(out: Console, found: Sequence[Arrival]) -> None:
         out.print(head)
         withdrawn = ["withdrawn"] if one.paper.is_withdrawn else []
         by = [f"by {', '.join(one.queries)}"] if one.queries else []
-        facts = [*withdrawn, f"came {one.seen_at:%Y-%m-%d %H:%M}", *by, *map(_became, one.beside)]
+        facts = [*withdrawn, f"came {one.seen_at:%Y-%m-%d %H:%M}", *by, *_became(one.beside)]
         out.print(Padding(Text(" · ".join(facts), style="bright_black"), (0, 0, 0, 2)))
 
 
-def _became(one: Beside) -> str:
-    words = {
-        "new": "in the inbox of",
-        "attached": "attached to",
-        "dismissed": "dismissed for",
-        "snoozed": "put off for",
-    }
-    return f"{words[one.state]} {one.claim}" + (f" until {one.until:%Y-%m-%d}" if one.until else "")
+def _became(beside: Sequence[Beside]) -> list[str]:
+    """What became of a paper, the claims of which the same became together."""
+    claims: dict[tuple[str, str], list[str]] = {}
+    for one in beside:
+        until = f" until {one.until:%Y-%m-%d}" if one.state == "snoozed" and one.until else ""
+        claims.setdefault((BECAME[one.state], until), []).append(one.claim)
+    return [f"{word} {_few(slugs)}{until}" for (word, until), slugs in claims.items()]
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def inbox(out: Console, groups: Sequence[Group]) -> None:
@@ -69,11 +76,11 @@ def _item(item: Item) -> Table:
 
 def _said(item: Item) -> list[Text]:
     if item.news:
-        return [Text(f"{item.news.event}, version {item.news.version}: the claim rests on this paper", style="bold")]
+        return [Text(news_words(item.news), style="bold")]
     match = item.match
     if match is None:
         return []
-    quiet = [match.reason, f"“{match.span}”" if match.span else "", item.bearing]
+    quiet = [match.reason, f"“{readable(match.span)}”" if match.span else "", item.bearing]
     return [_scored(match), *(Text(part, style="bright_black") for part in quiet if part)]
 
 
@@ -84,7 +91,7 @@ def _scored(match: Match) -> Text:
 def done(out: Console, acts: Sequence[Done]) -> None:
     """What came of acts: whether a claim is due now, and what leans on it."""
     for one in acts:
-        out.print(f"{_what(one)} {one.claim.slug}: {one.title} (arXiv:{one.arxiv})", soft_wrap=True)
+        out.print(f"{_what(one)} {one.claim.slug}: {readable(one.title)} (arXiv:{one.arxiv})", soft_wrap=True)
         if one.due:
             out.print(f"  {one.claim.slug} is DUE: {one.due}", soft_wrap=True)
         if one.not_due:

@@ -32,10 +32,18 @@ from claims.standing import Standing, SubjectReading, at_scale
 from claims.timeline import Stood
 
 if TYPE_CHECKING:
+    from claims.papers.inbox import Became
     from claims.papers.triage import Match
 
 
-WORTH_SAYING = 0.25  # how sure a guess must be to be named where nobody may rely on it
+BESIDE = {
+    "supports": "supporting",
+    "contradicts": "contradicting",
+    "qualifies": "qualifying",
+    "extends": "extending",
+    "supersedes": "superseding",
+}
+HAPPENED = {"new version": "has a new version", "withdrawn": "was withdrawn", "returned": "is back from withdrawal"}
 
 
 class Mark(NamedTuple):
@@ -241,12 +249,17 @@ def _about(news: str | None, word: str) -> str:
     return f"{news} {word}" if news else f"paper {word}"
 
 
+def news_words(news: "Became") -> str:
+    """What became of a paper that a claim cites, or that was attached to it."""
+    beside = f"attached as {BESIDE[news.relation]} the claim" if news.relation else "which the claim's page cites"
+    return f"This paper, {beside}, {HAPPENED[news.event]} (version {news.version})"
+
+
 def stance_words(match: "Match") -> str:
-    """How a paper seems to stand to a claim, and how sure that guess is."""
-    guess = f"{match.stance} ({100 * match.sureness:.0f} % sure)"
-    if match.says != "unsure":
-        return guess
-    return f"unsure, perhaps {guess}" if match.sureness >= WORTH_SAYING else "unsure"
+    """How a paper seems to stand to a claim, and how sure that guess is; a guess that nobody may rely on is not named."""
+    if match.says == "unsure":
+        return "unsure how it stands to the claim"
+    return f"{match.says} ({100 * match.sureness:.0f} % sure)"
 
 
 def parts_words(match: "Match") -> str:

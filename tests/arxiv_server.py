@@ -156,6 +156,23 @@ def another_total(total: int) -> Fault:
     return _body(lambda body: re.sub(rb"<opensearch:totalResults>\d+</opensearch:totalResults>", element, body))
 
 
+def counts_ids() -> Fault:
+    """A total of as many papers as ids were asked for, those among them that arXiv does not have."""
+    return lambda asked: another_total(len(asked.params["id_list"].split(",")))(asked)
+
+
+def says_nothing() -> Fault:
+    """For each paper that arXiv does not have an entry that says nothing, which counts."""
+    nothing = b"<entry>\n    <title/>\n    <summary/>\n    <published/>\n    <author>\n      <name/>\n    </author>\n  </entry>\n"
+
+    def play(asked: Asked) -> Answer:
+        answer = counts_ids()(asked)
+        missing = len(asked.params["id_list"].split(",")) - answer.body.count(b"<entry>")
+        return replace(answer, body=answer.body.replace(b"</feed>", nothing * missing + b"</feed>"))
+
+    return play
+
+
 def said_again(count: int) -> Fault:
     """A page whose first COUNT papers stood on the page before."""
     return lambda asked: asked.answer(start=max(0, asked.start - count))
@@ -371,7 +388,8 @@ def _says(text: str, phrase: str) -> bool:
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 _ID = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Za-z]{2})?/\d{7})(?:v(\d+))?")
-_SORTS: dict[str, Callable[[Record], tuple[datetime, str]]] = {
+_SORTS: dict[str, Callable[[Record], Any]] = {
+    "relevance": lambda paper: -len(paper.title.split()),  # what was asked for is more of a short title
     "submittedDate": lambda paper: (paper.published_at, paper.arxiv),
     "lastUpdatedDate": lambda paper: (paper.updated_at, paper.arxiv),
 }
@@ -425,7 +443,7 @@ def _by_ids(ids: Sequence[str], papers: Sequence[Versions]) -> list[Record]:
 
 
 def _sorted(found: list[Record], params: Mapping[str, str]) -> list[Record]:
-    by = _SORTS.get(params.get("sortBy", "relevance"))
+    by = _SORTS.get(params.get("sortBy", ""))
     return sorted(found, key=by, reverse=params.get("sortOrder") != "ascending") if by else found
 
 

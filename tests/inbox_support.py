@@ -57,10 +57,14 @@ def came(store: Store, *records: Record, now: datetime = NOW) -> None:
         arxiv_papers.put(session, records, now)
 
 
-def suggested(store: Store, claim: str, arxiv: str, match: Mapping[str, Any] | None = None, score: float = 0.8) -> None:
+def suggested(
+    store: Store, claim: str, arxiv: str, match: Mapping[str, Any] | None = None, score: float = 0.8, rank: int = 1
+) -> None:
     """A paper stands beside a claim, as the triage leaves it."""
     with store.writing() as session:
-        row = Suggestion(claim_id=id_of(session, claim), arxiv=arxiv, score=score, matcher="m", scored_at=NOW)
+        row = Suggestion(
+            claim_id=id_of(session, claim), arxiv=arxiv, score=score, rank=rank, matcher="m", scored_at=NOW
+        )
         row.match = dict(matched() if match is None else match)
         session.add(row)
 
@@ -92,5 +96,5 @@ def an_inbox(folder: Path, place: Location | None = None) -> Store:
     assert not report.refused, report.refused
     came(store, *(paper(f"2611.0000{number}") for number in (1, 2, 3)))
     for number, stance in ((1, "contradicts"), (2, "supports"), (3, "qualifies")):
-        suggested(store, "the-gap", f"2611.0000{number}", matched(stance), score=0.9 - number / 10)
+        suggested(store, "the-gap", f"2611.0000{number}", matched(stance), score=0.9 - number / 10, rank=number)
     return store

@@ -24,7 +24,7 @@ from kb.store import Store
 from tests.arxiv_server import DAWN, Server
 
 NOW = DAWN + timedelta(days=20)
-LIMITS = Limits(connect=2.0, read=0.3, whole=2.0)
+LIMITS = Limits(connect=2.0, read=0.8, whole=3.0)
 
 
 def save(store: Store, name: str = "learning", at: datetime = NOW, **terms: Any) -> Saved:

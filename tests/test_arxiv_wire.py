@@ -5,18 +5,23 @@ are real ones, at its pace.
 """
 
 import re
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from kb.pace import Moment, Pace
 from kb.sources.arxiv import REAL, Arxiv, ArxivRefused, window
 from kb.sources.arxiv_feed import NoFeed, Refusal, read_feed
-from kb.sources.arxiv_id import versioned
 from kb.sources.arxiv_record import Record
-from kb.sources.arxiv_wire import Limits, retry_after
+from kb.sources.arxiv_wire import Limits, _Deadline, retry_after
 from tests.arxiv_server import (
     DAWN,
     Answer,
@@ -25,6 +30,7 @@ from tests.arxiv_server import (
     another_total,
     billion_laughs,
     broken,
+    counts_ids,
     drip,
     drops,
     empty_page,
@@ -43,6 +49,7 @@ from tests.arxiv_server import (
     respond,
     said,
     said_again,
+    says_nothing,
     serving,
     silent,
     skewed,
@@ -94,6 +101,15 @@ def test_text_comes_on_one_line(asking: Ask) -> None:
     with serving([versions(paper)]) as server:
         (read,) = asking(server).search("all:entropy").records
     assert (read.title, read.abstract, read.authors) == ("Entropy of $\\pi_\\theta$ falls", "One. Two.", ("Ada Vogel",))
+
+
+def test_nothing_in_a_text_turns_the_direction_of_what_follows(asking: Ask) -> None:
+    written = record(
+        title="Good \u202e\u2066elif.exe\u200b", authors=("\u200fAda\u061c Vogel",), abstract="\ufeffBees."
+    )
+    with serving([versions(written)]) as server:
+        (read,) = asking(server).search("all:good").records
+    assert (read.title, read.authors, read.abstract) == ("Good elif.exe", ("Ada Vogel",), "Bees.")
 
 
 def test_a_search_begins_with_what_was_submitted_first(asking: Ask) -> None:
@@ -199,10 +215,34 @@ def test_an_entry_that_cannot_be_read_is_named_and_the_others_are_given(
 
 def test_an_entry_that_cannot_be_read_is_never_taken_for_an_unknown_id(asking: Ask) -> None:
     spoilt = replaced(b"What the paper 2605.00002 shows", b"")
-    with serving(many(3), faults={1: spoilt}) as server:
-        known = asking(server).by_ids(["2605.00001", "2605.00002"])
+    with serving(many(3), faults={lambda _: True: spoilt}) as server:
+        known = asking(server).by_ids(["2605.00001", "2605.00002", "2605.77777"])
     assert known.ids == {"2605.00001"}
     assert known.problems == ("2605.00002v1 has no title",)
+    assert known.unsure == {"2605.00002"}  # and not the other one, which was asked for alone
+
+
+def test_of_many_ids_that_an_entry_may_be_about_only_some_are_asked_for_alone(asking: Ask) -> None:
+    absent = [f"2605.7{number:04d}" for number in range(20)]
+    with serving(many(3), faults={lambda _: True: replaced(b"What the paper 2605.00002 shows", b"")}) as server:
+        known = asking(server).by_ids(["2605.00001", "2605.00002", *absent])
+        assert len(server.requests) == 2 + 12
+    assert known.unsure == {"2605.00002", *absent[11:]}
+
+
+def test_an_entry_that_says_nothing_is_a_paper_that_arxiv_does_not_have(asking: Ask) -> None:
+    with serving(many(3), faults={lambda _: True: says_nothing()}) as server:
+        known = asking(server).by_ids(["2605.00001", "2605.77777", "2605.00002"])
+        assert len(server.requests) == 1
+        assert asking(server).by_ids(["2605.77777"]) == ((), (), frozenset())
+    assert (known.ids, known.problems, known.unsure) == ({"2605.00001", "2605.00002"}, (), frozenset())
+
+
+def test_an_entry_that_says_nothing_is_told_of_a_search(asking: Ask) -> None:
+    nothing = replaced(entry(many(2)[1][0]).encode(), b"<entry><title/></entry>")
+    with serving(many(2), faults={1: nothing}) as server:
+        batch = asking(server).search("cat:cs.LG")
+    assert (batch.length, batch.problems) == (2, ("an entry has neither an id nor a title",))
 
 
 # --- what goes wrong, and passes -------------------------------------------------------------------------------------
@@ -261,6 +301,60 @@ def test_trouble_that_may_pass_is_said_and_loses_nothing(asking: Ask, fault: Fau
             assert arxiv.search("cat:cs.LG", 10, 10).records == following.records
 
 
+@contextmanager
+def dripping(begin: bytes, seconds: float = 6) -> Iterator[int]:
+    """The port of somebody who sends BEGIN, and then one byte after the other."""
+
+    def drip_on(one: socket.socket) -> None:
+        until = time.monotonic() + seconds
+        with one, suppress(OSError):
+            one.sendall(begin)
+            while time.monotonic() < until:
+                time.sleep(0.1)
+                one.sendall(b"x")
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip_on, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+HANDSHAKE = b"\x16\x03\x03\x40\x00\x02"  # a record of 16 KiB, of which the rest is to come
+
+
+@pytest.mark.parametrize("is_proxy", [False, True], ids=["handshake", "proxy"])
+def test_a_connection_that_is_never_made_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool
+) -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nVia: " if is_proxy else HANDSHAKE) as port:
+        if is_proxy:
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        url = "https://arxiv.example" if is_proxy else f"https://127.0.0.1:{port}"
+        began = time.monotonic()
+        with pytest.raises(ArxivRefused, match="did not come to the end of its answer in 1 seconds") as refused:
+            Arxiv(url, pace=Pace(0, folder=tmp_path), pauses=(0,), limits=SOON._replace(connect=5)).search("cat:cs.LG")
+    assert time.monotonic() - began < 3
+    assert refused.value.passing
+
+
+def test_a_connection_that_is_made_when_the_time_is_up_ends_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with _Deadline(0.0) as deadline:
+            until = time.monotonic() + 5
+            while not deadline.is_over and time.monotonic() < until:
+                time.sleep(0.01)
+            deadline.watch(ours)
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+        assert ours.fileno() > 0  # it is for its owner to close
+
+
 def test_nobody_at_the_address_is_said(asking: Ask) -> None:
     with serving() as server:
         pass
@@ -277,10 +371,57 @@ def test_a_short_page_is_given_to_a_search_but_proves_no_id_unknown(asking: Ask)
     with serving(papers) as server:
         server.faults = {1: short}
         assert asking(server).search("cat:cs.LG").length == 2
-        server.faults = dict.fromkeys(range(2, 5), short)
-        with pytest.raises(ArxivRefused, match="sent 2 entries from number 0 on, though it counts 3 results"):
-            asking(server).by_ids([paper[0].arxiv for paper in papers])
+        server.faults = {2: short}
         assert len(asking(server).by_ids([paper[0].arxiv for paper in papers]).records) == 3
+
+
+def test_an_arxiv_that_counts_what_was_asked_for_fails_no_id_that_it_has(asking: Ask) -> None:
+    ids = [paper[0].arxiv for paper in many(3)]
+    with serving(many(3), faults={lambda _: True: counts_ids()}) as server:
+        known = asking(server).by_ids([*ids, "2605.77777"])
+        assert (known.ids, known.unsure) == (set(ids), frozenset())
+        assert [served.params["id_list"] for served in server.requests[1:]] == ["2605.77777,2605.00001"]
+        assert asking(server).by_ids(["2605.77777"]) == ((), (), frozenset())
+
+
+def test_an_empty_answer_says_nothing_of_any_id(asking: Ask) -> None:
+    ids = [paper[0].arxiv for paper in many(3)]
+    with serving(many(3), faults={lambda asked: asked.number in {2, 4, 5}: empty_page()}) as server:
+        arxiv = asking(server)
+        assert arxiv.by_ids(ids[:1]).ids == set(ids[:1])
+        assert arxiv.by_ids(ids).ids == set(ids)  # the second time it came
+        with pytest.raises(
+            ArxivRefused, match=r"left out 2605\.00001, which it has, and 3 that may be there"
+        ) as refused:
+            arxiv.by_ids(ids)
+        assert refused.value.passing
+
+
+def test_arxiv_is_asked_for_its_first_paper_where_it_sent_nothing(asking: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(many(1), faults={lambda _: True: counts_ids()}) as server:
+        monkeypatch.setattr("kb.sources.arxiv._FIRST", {urlsplit(server.url).netloc: "2605.00001"})
+        assert asking(server).by_ids(["2605.77777"]) == ((), (), frozenset())
+        assert server.requests[1].params["id_list"] == "2605.77777,2605.00001"
+        server.faults = {lambda _: True: lambda asked: another_total(1)(replace(asked, papers=[]))}
+        with pytest.raises(ArxivRefused, match=r"left out 2605\.00001"):
+            asking(server).by_ids(["2605.77777"])
+
+
+def test_what_was_left_out_twice_beside_a_paper_that_is_there_stays_unsure(asking: Ask) -> None:
+    gone = replaced(entry(many(3)[2][0]).encode(), b"")
+    with serving(many(3), faults={1: gone, 2: empty_page()}) as server:
+        known = asking(server).by_ids([paper[0].arxiv for paper in many(3)])
+    assert (known.ids, known.unsure) == ({"2605.00001", "2605.00002"}, {"2605.00003"})
+    assert len(known.problems) == 1
+
+
+def test_a_search_for_what_is_most_like_a_query_says_so(asking: Ask) -> None:
+    with serving(many(3)) as server:
+        asking(server).search("all:paper", likest_first=True)
+        assert (server.requests[0].params["sortBy"], server.requests[0].params["sortOrder"]) == (
+            "relevance",
+            "descending",
+        )
 
 
 def test_an_address_that_moved_on_the_same_machine_is_followed(asking: Ask) -> None:
@@ -447,6 +588,21 @@ def test_what_is_no_address_is_said(url: str) -> None:
         Arxiv(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("htps://ada:s3cret@proxy.example/api/query", "'htps://proxy.example/api/query' is no address"),
+        ("ada:s3cret@proxy.example", "'proxy.example' is no address"),
+        ("http://ada:s3@cret@proxy.example:x", "'http://proxy.example:x' is no address"),
+        ("http://ada:s3cret/@[", r"'http://\[' is no address"),
+    ],
+)
+def test_what_is_no_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    with pytest.raises(ArxivRefused, match=f"^{shown}") as refused:
+        Arxiv(url)
+    assert not re.search("ada|s3|cret", str(refused.value))
+
+
 @pytest.mark.parametrize("url", [REAL, "https://arxiv.org", "http://EXPORT.arxiv.org./api/query"])
 def test_the_real_arxiv_is_never_asked_faster_than_it_allows(url: str) -> None:
     with pytest.raises(ValueError, match="arXiv asks for 3 seconds between requests, not 0"):
@@ -475,24 +631,6 @@ def test_a_window_is_a_part_of_a_query(asking: Ask) -> None:
 
 
 # --- our own reading -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("2605.25459", ("2605.25459", None)),
-        ("arXiv:2605.25459v2", ("2605.25459", 2)),
-        ("http://arxiv.org/abs/hep-th/9901001v1", ("hep-th/9901001", 1)),
-        ("https://arxiv.org/pdf/1706.03762v7.pdf", ("1706.03762", 7)),
-        ("math.GT/0309136", ("math/0309136", None)),
-        ("HEP-TH/9901001", ("hep-th/9901001", None)),
-        ("2605.25459v0", None),
-        ("2605.25459v99999", None),
-        ("http://arxiv.org/api/errors#x", None),
-    ],
-)
-def test_an_id_and_its_version_are_told_apart(text: str, named: tuple[str, int | None] | None) -> None:
-    assert versioned(text) == named
 
 
 @pytest.mark.parametrize(

@@ -649,7 +649,10 @@ def test_what_makes_a_claim_due_counts_until_a_run_that_began_after_it() -> None
     usual: list[Event] = [set_to(), *ran(1)]
     assert fresh(past(*usual), NOW + DAY)[0] == "FRESH"
     due = past(*usual, asked)
-    assert fresh(due, NOW + DAY) == ("DUE", "a source has a new version (arXiv:2301.00001), by the watcher: v2")
+    assert fresh(due, NOW + DAY) == (
+        "DUE",
+        "a paper that bears on it has a new version (arXiv:2301.00001), by the watcher: v2",
+    )
     assert fresh(due, NOW + 31 * DAY)[0] == "STALE"
     assert fresh(past(*usual, asked, *ran(2)), NOW + DAY)[0] == "FRESH"
     begun = started(2)

@@ -7,15 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims.papers.grounding import STATES, Known, Lookup, Named, Naming, News, Proposal, counts, ground
+from claims.papers.grounding import (
+    STATES,
+    Called,
+    Known,
+    Lookup,
+    Named,
+    Naming,
+    News,
+    Proposal,
+    checked,
+    counts,
+    ground,
+    summary,
+)
 from kb.dates import WrittenDate
-from kb.latex import characters, latex, readable
 from kb.read import Card
 from kb.sources.arxiv_record import Record
 from kb.titles import folded, likeness, similarity
 from tests.kb_support import reproducible
 
 FIRST = datetime(2025, 5, 22, 17, 0, tzinfo=UTC)
+LATER = datetime(2025, 9, 1, tzinfo=UTC)
 
 
 def record(**changes: Any) -> Record:
@@ -145,6 +158,35 @@ def test_a_title_that_changed_is_looked_for_anew() -> None:
     assert states(named(arxiv=None), Known(lookup=lookup)) == ["not yet checked"]
 
 
+def test_who_gives_a_title_that_differs_is_said() -> None:
+    note, line = entry("a-note", "note"), entry("a-line", "line")
+    called = (Called(title="Wasps", by=note), Called(title="Bees Count Scouts", by=line))
+    one = named(titles=("Bees Count Scouts", "Wasps"), called=called)
+    (found,) = ground(one, known()).findings
+    assert (found.state, found.by, found.ours) == ("title differs", note, "Wasps")
+
+
+def test_a_title_is_compared_with_the_one_of_the_version_that_its_page_names() -> None:
+    first, newest = record(title="Alpha Particles in a Box"), record(version=2, title="Beta Rays", updated_at=LATER)
+    one = named(
+        naming("2025-06", 1),
+        titles=("Alpha Particles in a Box",),
+        called=(Called(title="Alpha Particles in a Box", by=entry(), version=1),),
+    )
+    assert states(one, known(newest, older=(first,))) == ["newer version"]
+    assert states(one, known(newest)) == ["title differs", "newer version"]  # arXiv was not asked about version 1 yet
+
+
+def test_what_is_no_id_is_said_to_be_none() -> None:
+    in_text = Named(key="arxiv:arXiv:2605.254591", written="arXiv:2605.254591", namings=(naming(),))
+    card = entry("paper", "paper").model_copy(update={"title": "arXiv:2605.254591 – Bees"})
+    listed = named(arxiv=None, card=card, titles=(card.title,))
+    for one in (in_text, listed):
+        found = ground(one, Known()).headline
+        assert (found.state, found.said) == ("not found", "arXiv:2605.254591 is no arXiv id")
+    assert in_text.title == "arXiv:2605.254591"
+
+
 # --- withdrawn, newer, later -----------------------------------------------------------------------------------------
 
 
@@ -155,6 +197,26 @@ def test_withdrawn_comes_first_and_says_when_and_why() -> None:
     assert [finding.state for finding in one.findings] == ["withdrawn", "title differs"]
     assert "2025-08-01" in one.headline.said
     assert one.headline.theirs == gone.comment
+
+
+def test_a_withdrawal_is_dated_by_the_version_that_said_so() -> None:
+    gone = record(version=3, comment="This paper has been withdrawn", updated_at=datetime(2025, 9, 1, tzinfo=UTC))
+    march, august = datetime(2025, 6, 3, tzinfo=UTC), datetime(2025, 8, 3, tzinfo=UTC)
+    news = (
+        News(kind="withdrawn", version=1, at=march),
+        News(kind="returned", version=2, at=march),
+        News(kind="withdrawn", version=2, at=august),
+        News(kind="new version", version=3, at=gone.updated_at),
+    )
+    assert ground(named(), known(gone, is_withdrawn=True, news=news)).headline.said == (
+        "withdrawn with version 2 of 2025-08-03"
+    )
+    assert ground(named(), known(gone, is_withdrawn=True)).headline.said == "withdrawn with version 3 of 2025-09-01"
+
+
+def test_a_persons_word_is_no_question_to_arxiv() -> None:
+    lookup = Lookup(asked_for="Bees Count Scouts", outcome="accepted", checked_at=FIRST + timedelta(days=200))
+    assert ground(named(arxiv=None), known(lookup=lookup)).checked_at == known().asked_at
 
 
 THIRD = {"version": 3, "updated_at": datetime(2025, 9, 1, tzinfo=UTC)}
@@ -170,7 +232,8 @@ THIRD = {"version": 3, "updated_at": datetime(2025, 9, 1, tzinfo=UTC)}
         ("2025-06", None, "newer version"),
         ("2025-09-01", None, "grounded"),
         ("2025", None, "grounded"),  # it may be of December
-        ("2025-06", 3, "grounded"),  # the page knows the newest version
+        ("2025-10", 3, "grounded"),
+        ("2025-06", 3, "later than the statement"),  # the version that it names
     ],
 )
 def test_a_version_that_is_newer_than_the_one_meant(date: str | None, version: int | None, state: str) -> None:
@@ -204,6 +267,15 @@ def test_a_paper_that_came_after_the_statement_is_flagged_only_when_that_is_cert
     assert found == (["later than the statement"] if is_flagged else ["grounded"])
 
 
+def test_a_named_version_that_came_after_the_statement_is_later_than_it() -> None:
+    second, third = record(version=2, updated_at=LATER), record(version=3, updated_at=LATER + timedelta(days=9))
+    found = ground(named(naming("2025-07", 2)), known(third, older=(second,))).findings
+    assert [finding.state for finding in found] == ["later than the statement", "newer version"]
+    assert found[0].said == "version 2 came on 2025-09-01, after the claim that rests on it"
+    assert states(named(naming("2025-09-01", 2)), known(second)) == ["grounded"]
+    assert states(named(naming("2025-07", 2)), known(third)) == ["newer version"]  # nobody knows when version 2 came
+
+
 def test_a_day_is_as_long_as_it_is_anywhere() -> None:
     morning = record(published_at=datetime(2025, 5, 23, 8, tzinfo=UTC))  # still the 22nd in California
     assert states(named(naming("2025-05-22")), known(morning)) == ["grounded"]
@@ -221,49 +293,14 @@ def test_no_date_is_too_late_for_a_calendar() -> None:
 def test_what_matters_most_stands_first_and_all_is_counted() -> None:
     ones = [ground(named(), known()), ground(named(title="Wasps"), known()), ground(named(), Known())]
     assert counts(ones) == {"title differs": 1, "not yet checked": 1, "grounded": 1}
+    assert summary(ones) == "3 papers named here: 1 grounded, 1 not yet checked, 1 title differs."
+    assert summary(ones[:1]) == "1 paper named here: 1 grounded."
+    assert checked(ones) == "Checked 2025-08-20."
+    assert (
+        checked([*ones, ground(named(), Known(record=record(), asked_at=FIRST))]) == "Checked 2025-05-22 to 2025-08-20."
+    )
+    assert checked(ones[2:]) == ""
     late = ground(named(naming("2020"), title="Wasps"), known(record(**THIRD)))
     order = [STATES.index(finding.state) for finding in late.findings]
     assert order == sorted(order)
     assert len(order) == 2
-
-
-# --- LaTeX -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("written", "read", "as_latex"),
-    [
-        (r"Schr\"odinger $\alpha$-VAE", "Schrödinger α-VAE", r"Schr\"odinger $\alpha$-VAE"),
-        ("50% of $5 and $6", "50% of $5 and $6", r"50\% of \$5 and \$6"),
-        (r"\input{/etc/passwd} bees", "bees", "bees"),
-        (r"$\input{x}$", None, None),
-        (r"$^^5cinput x$", None, r"{\textasciicircum}{\textasciicircum}5cinput x"),
-        ("a_b & {c}", "a_b & c", r"a\_b \& c"),
-        (r"$\frac{a}{b}$ of bees", "a/b of bees", r"$\frac{a}{b}$ of bees"),
-    ],
-)
-def test_latex_is_read_and_written(written: str, read: str | None, as_latex: str | None) -> None:
-    if read is not None:
-        assert readable(written) == read
-    if as_latex is not None:
-        assert latex(written) == as_latex
-    assert r"\input" not in latex(written)
-
-
-def test_what_is_nested_too_deeply_stays_text() -> None:
-    assert readable("{" * 3000 + "x" + "}" * 3000).strip("{}") == "x"
-
-
-NASTY = st.text(alphabet=st.sampled_from(list("{}\\$%#&~^_\"'@,= \nab1é\u202e")), max_size=40)
-
-
-@reproducible
-@given(NASTY)
-def test_latex_never_opens_or_closes_more_than_its_own_braces(text: str) -> None:
-    for said in (latex(text), characters(text)):
-        depth = 0
-        for sign in said:
-            depth += (sign == "{") - (sign == "}")
-            assert depth >= 0
-        assert depth == 0
-        assert "\n" not in said

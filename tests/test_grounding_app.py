@@ -101,7 +101,7 @@ def html(app: AppTest) -> str:
 
 def test_the_papers_page_shows_each_with_its_state_and_both_titles(store: Store) -> None:
     text = html(opened(draw_papers))
-    assert "3 papers named here: 1 proposed, 1 title differs, 1 withdrawn." in text
+    assert "3 papers named here: 1 proposed, 1 title differs, 1 withdrawn. Checked 2026-06-13." in text
     assert re.search(r"Bees Count</a>.*Title differs.*arXiv: &lt;script&gt;", text)
     assert "g-withdrawn" in text
 

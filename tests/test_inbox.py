@@ -9,14 +9,15 @@ from sqlmodel import select
 from claims import acts, audit, overview, timeline
 from claims.errors import CannotSay
 from claims.freshness import Freshness
+from claims.ledger import News
 from claims.papers import inbox
-from claims.papers.inbox import Attach, Dismiss, Snooze
+from claims.papers.inbox import Attach, Became, Dismiss, Snooze
 from kb.models import Entity, Link, Paper, Suggestion
 from kb.search import Filters, search
 from kb.store import Store
 from stillholds.words import event_words
 from tests.claims_support import NOW, around, claim_id, measurement, past, run_with, sql
-from tests.inbox_support import DAY, SPAN, an_inbox, came, paper, row_of, suggested
+from tests.inbox_support import DAY, SPAN, an_inbox, came, matched, paper, row_of, suggested
 from tests.kb_support import write
 
 ONE, TWO, THREE = "2611.00001", "2611.00002", "2611.00003"
@@ -96,6 +97,24 @@ def test_what_nothing_tests_is_attached_and_not_due(store: Store) -> None:
     whole(store)
 
 
+def test_a_contradiction_that_came_while_a_claim_was_retired_is_a_reason_once_it_is_woken(store: Store) -> None:
+    acts.retire(store, "the-gap", "too dear", "a cheaper run", "bo", NOW)
+    done = inbox.attach(store, "the-gap", ONE, "contradicts", "ada", NOW)
+    assert '`stillholds wake the-gap --reason "…"` brings it back' in done.not_due
+    acts.wake(store, "the-gap", "look again", "bo", NOW + DAY)
+    assert "a paper contradicts it (arXiv:2611.00001v1), by ada" in freshness(store, NOW + DAY).reason
+
+
+def test_a_link_has_the_sureness_of_the_guess_only_where_the_guess_was_right(store: Store) -> None:
+    for arxiv, relation in ((ONE, "supports"), (TWO, "supports")):  # the first was guessed to contradict
+        inbox.attach(store, "the-gap", arxiv, relation, "ada", NOW)
+    with store.reading() as session:
+        weights = (
+            select(Paper.arxiv, Link.weight).join(Paper, Paper.id == Link.source_id).where(Link.type == "attached")
+        )
+        assert dict(session.exec(weights).all()) == {ONE: None, TWO: 0.8}
+
+
 def test_an_attached_paper_is_an_entry_that_search_finds(store: Store) -> None:
     inbox.attach(store, "the-gap", ONE, "supports", "ada", NOW)
     with store.reading() as session:
@@ -136,6 +155,15 @@ def test_many_are_one_act_and_a_pair_named_twice_is_one(store: Store) -> None:
     whole(store)
 
 
+def test_undo_takes_back_what_was_said_of_many_at_once(store: Store) -> None:
+    inbox.dismiss(store, "the-gap", THREE, "another thing", "ada", NOW)
+    inbox.many(store, [("the-gap", ONE), ("the-gap", TWO)], Attach(relation="contradicts"), "ada", NOW + DAY)
+    assert [one.arxiv for one in inbox.undo(store, "the-gap", "ada", NOW + DAY)] == [ONE, TWO]
+    assert links(store) == []
+    assert [one.arxiv for one in inbox.undo(store, "the-gap", "ada", NOW + DAY)] == [THREE]
+    whole(store)
+
+
 # --- dismissing, looking later ---------------------------------------------------------------------------------------
 
 
@@ -171,7 +199,7 @@ def test_a_paper_is_put_off_until_a_time_that_is_to_come(store: Store) -> None:
 def test_undo_takes_back_the_last_act_of_a_person_and_what_followed_from_it(store: Store) -> None:
     inbox.attach(store, "the-gap", ONE, "contradicts", "ada", NOW + DAY)
     inbox.dismiss(store, "the-gap", TWO, "about another thing", "bo", NOW + DAY)
-    done = inbox.undo(store, "the-gap", "ada", NOW + DAY)
+    (done,) = inbox.undo(store, "the-gap", "ada", NOW + DAY)
     assert (done.arxiv, done.kind) == (ONE, "undone")
     assert freshness(store).word == "FRESH"
     assert links(store) == []
@@ -225,15 +253,11 @@ def test_standing_flips_and_runs_are_those_of_the_same_chain_without_papers(stor
 # --- news of what a claim rests on -----------------------------------------------------------------------------------
 
 
-def news(event: str, version: int) -> dict[str, object]:
-    return {"event": event, "version": version, "title": f"On {ONE}"}
-
-
-def show(store: Store, event: str, version: int) -> None:
+def show(store: Store, event: News, version: int) -> None:
     with store.writing() as session:
-        row = session.get_one(Suggestion, (claim_id(store), ONE))
-        row.match = news(event, version)
-        row.state = inbox.shown(inbox.inbox_of(past(store).entries).get(ONE), row.match).state
+        row, said = session.get_one(Suggestion, (claim_id(store), ONE)), Became(event=event, version=version)
+        row.news = said.model_dump()
+        row.state = inbox.shown(inbox.inbox_of(past(store).entries).get(ONE), said).state
 
 
 def test_a_new_version_of_a_paper_that_a_claim_rests_on_makes_it_due_once_a_person_says_so(store: Store) -> None:
@@ -242,7 +266,7 @@ def test_a_new_version_of_a_paper_that_a_claim_rests_on_makes_it_due_once_a_pers
     show(store, "new version", 2)
     assert row_of(store, "the-gap", ONE).state == "new"
     done = inbox.attach(store, "the-gap", ONE, "new version", "ada", NOW + DAY)
-    assert "a source has a new version (arXiv:2611.00001v2)" in done.due
+    assert "a paper that bears on it has a new version (arXiv:2611.00001v2)" in done.due
     assert row_of(store, "the-gap", ONE).state == "attached"
     assert links(store) == [(ONE, "supports", SPAN)]  # what it is to the claim is another question
     with pytest.raises(CannotSay, match="attached as new version"):
@@ -260,8 +284,11 @@ def test_news_are_of_papers_that_a_claim_rests_on_and_true(store: Store) -> None
     with pytest.raises(CannotSay, match="does not rest on"):
         inbox.attach(store, "the-gap", ONE, "new version", "ada", NOW)
     inbox.attach(store, "the-gap", ONE, "supports", "ada", NOW)
-    with pytest.raises(CannotSay, match="does not say that"):
-        inbox.attach(store, "the-gap", ONE, "withdrawn", "ada", NOW)
+    for news, said in (("withdrawn", "withdrawal"), ("returned", "return")):
+        with pytest.raises(CannotSay, match=f"arXiv has told of no {said} of arXiv:{ONE}: `stillholds pull`"):
+            inbox.attach(store, "the-gap", ONE, news, "ada", NOW)
+    with pytest.raises(CannotSay, match=r"of no new version of .* after version 1, which was attached"):
+        inbox.attach(store, "the-gap", ONE, "new version", "ada", NOW)
 
 
 def test_news_of_what_a_claim_no_longer_rests_on_are_gone(store: Store) -> None:
@@ -269,7 +296,9 @@ def test_news_of_what_a_claim_no_longer_rests_on_are_gone(store: Store) -> None:
     came(store, paper(ONE, 2), now=NOW + DAY)
     show(store, "new version", 2)
     inbox.undo(store, "the-gap", "ada", NOW + DAY, seq=done.seq)
-    assert row_of(store, "the-gap", ONE).match is None
+    row = row_of(store, "the-gap", ONE)
+    assert (row.news, row.state, row.rank) == (None, "new", 1)
+    assert row.match == matched("contradicts")  # how it was matched is still known
     whole(store)
 
 

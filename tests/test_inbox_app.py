@@ -11,7 +11,7 @@ from claims.audit import audit
 from kb.store import Store
 from tests.app_support import Visit, browser, served
 from tests.claims_support import past
-from tests.inbox_support import an_inbox, came, matched, paper, row_of, suggested
+from tests.inbox_support import ABSTRACT, an_inbox, came, matched, paper, row_of, suggested
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -57,6 +57,7 @@ def test_from_three_new_papers_to_an_attached_one_a_due_claim_and_what_leans_on_
     expect(page.locator(".in-row")).to_have_count(4)
     page.keyboard.press("j")
     expect(page.locator(".in-row.now .in-title")).to_have_text("On 2611.00002")
+    expect(page.locator(".in-row.now .in-text")).to_have_text(ABSTRACT)  # three sentences, with the spaces between them
     page.keyboard.press("k")
     page.screenshot(path=str(tmp_path / "before.png"))
     page.keyboard.press("a")  # as guessed: it contradicts
@@ -76,7 +77,8 @@ def test_from_three_new_papers_to_an_attached_one_a_due_claim_and_what_leans_on_
     page.keyboard.press("j")
     page.keyboard.press("x")
     page.keyboard.press("d")
-    page.get_by_label("Why").or_(page.locator("dialog input")).first.fill("about another subject / another thing?")
+    asked = page.get_by_role("textbox", name="Why is it nothing to this claim?")
+    asked.fill("about another subject / another thing?")
     page.keyboard.press("Enter")
     expect(page.locator(".in-row")).to_have_count(2)
     page.keyboard.press("z")

@@ -9,9 +9,9 @@ import pytest
 from sqlmodel import select
 
 from claims import acts
-from claims.errors import CannotSay
+from claims.errors import CannotSay, NoQuery
 from claims.papers import arrivals, inbox
-from claims.papers.suggesting import KEPT, LEAST, Matching, Suggested, is_behind, standing_score, suggest
+from claims.papers.suggesting import KEPT, LEAST, Matching, Suggested, is_asked, is_behind, suggest
 from claims.papers.triage import ClaimText, Lesson, Match
 from kb.models import ArxivEvent, Suggestion
 from kb.sources.arxiv_record import Record
@@ -87,8 +87,8 @@ def test_what_seems_unrelated_is_kept_and_does_not_stand_there(store: Store) -> 
     run(store, Ranker(says="unrelated", stance="unrelated"))
     assert waits(store) == []
     assert waits(store, everything=True) == ["2611.00001"]
-    assert standing_score(Match.model_validate(matched(score=0.5))) == 0.5
-    assert standing_score(Match.model_validate(matched(score=LEAST / 2))) < 0
+    assert is_asked(Match.model_validate(matched(score=0.5)))
+    assert not is_asked(Match.model_validate(matched(score=LEAST / 2)))
 
 
 def test_retired_claims_and_withdrawn_papers_are_not_matched(store: Store) -> None:
@@ -124,6 +124,15 @@ def test_only_what_another_matcher_made_is_matched_again(store: Store) -> None:
     run(store, ranker, "2611.00001")
     run(store, ranker, "2611.00001", name="m2")
     assert [papers for _, papers in ranker.asked] == [["2611.00001"], ids(2)]
+
+
+def test_what_another_matcher_made_long_ago_stays_as_it_is(store: Store) -> None:
+    came(store, paper("2609.00001"), now=NOW - 5 * WEEK)
+    run(store, Ranker(), "2609.00001", now=NOW - 5 * WEEK)
+    came(store, paper("2611.00001"))
+    ranker = Ranker()
+    run(store, ranker, "2611.00001", name="m2")
+    assert ranker.asked[0][1] == ["2611.00001"]
 
 
 def test_without_names_the_papers_of_four_weeks_are_matched(store: Store) -> None:
@@ -218,6 +227,88 @@ def test_the_counts_are_of_papers_once_and_of_claims(citing: Store) -> None:
     run(citing, Ranker(), now=NOW + DAY)
     with citing.reading() as session:
         assert arrivals.waiting(session, NOW + DAY).model_dump() == {"papers": 2, "claims": 2, "news": 1}
+
+
+def test_a_claim_to_which_a_paper_was_attached_by_hand_is_new_to_the_matcher_all_the_same(store: Store) -> None:
+    came(store, *map(paper, ids(3)))
+    inbox.attach(store, "the-gap", "2611.00001", "supports", "ada", NOW)
+    ranker = Ranker()
+    run(store, ranker, "2611.00002")
+    assert sorted(papers for _, papers in ranker.asked) == [ids(3)]
+
+
+def test_news_say_what_the_paper_was_attached_as(citing: Store) -> None:
+    inbox.attach(citing, "the-gap", "2611.00002", "contradicts", "ada", NOW)
+    came(citing, paper("2611.00001", 2), paper("2611.00002", 2), now=NOW + DAY)
+    run(citing, Ranker(), now=NOW + DAY)
+    with citing.reading() as session:
+        items = [item for group in arrivals.inbox(session, NOW + DAY) for item in group.items if item.news]
+    assert sorted((item.paper.arxiv, item.news.relation) for item in items if item.news) == [
+        ("2611.00001", ""),
+        ("2611.00002", "contradicts"),
+    ]
+
+
+def test_a_match_outlives_the_news_of_its_paper(store: Store) -> None:
+    came(store, *map(paper, ids(3)))
+    run(store, Ranker())
+    done = inbox.attach(store, "the-gap", "2611.00001", "supports", "ada", NOW)
+    came(store, paper("2611.00001", 2), now=NOW + DAY)
+    run(store, Ranker(), now=NOW + DAY)
+    assert [(item, news) for item, news in told_of(store) if news] == [("2611.00001", "new version")]
+    inbox.undo(store, "the-gap", "ada", NOW + DAY, seq=done.seq)
+    assert told_of(store) == [(one, "") for one in ids(3)]  # at its own rank again
+
+
+def told_of(store: Store) -> list[tuple[str, str]]:
+    with store.reading() as session:
+        (group,) = arrivals.inbox(session, NOW + DAY, "the-gap")
+    return [(item.paper.arxiv, item.news.event if item.news else "") for item in group.items]
+
+
+def test_nobody_is_asked_to_read_for_a_retired_claim_unless_he_wants_to(store: Store) -> None:
+    came(store, *map(paper, ids(2)))
+    run(store, Ranker())
+    acts.retire(store, "the-gap", "too dear", "a cheaper run", "ada", NOW)
+    with store.reading() as session:
+        assert [group.claim.slug for group in arrivals.inbox(session, NOW)] == ["spoken"]
+        assert arrivals.waiting(session, NOW).claims == 1
+    assert waits(store) == ids(2)
+
+
+def test_the_papers_that_are_watched_are_those_that_somebody_leans_on_or_is_asked_to_read(store: Store) -> None:
+    came(store, *map(paper, ids(13)))
+    run(store, Ranker())
+    with store.reading() as session:
+        assert arrivals.watched(session) == ids(10)
+    for claim in ("the-gap", "spoken"):
+        inbox.dismiss(store, claim, "2611.00000", "no", "ada", NOW)
+        inbox.snooze(store, claim, "2611.00001", NOW + 400 * DAY, "ada", NOW)
+    inbox.attach(store, "spoken", "2611.00012", "supports", "ada", NOW)
+    with store.reading() as session:
+        assert arrivals.watched(session) == [*ids(9, 1), "2611.00012"]
+
+
+def test_a_list_of_papers_is_of_one_query_and_as_long_as_asked_for(store: Store) -> None:
+    came(store, *map(paper, ids(3)))
+    with store.reading() as session:
+        assert [one.paper.arxiv for one in arrivals.arrivals(session, NOW, limit=2)] == ["2611.00002", "2611.00001"]
+        with pytest.raises(NoQuery, match="tpyo"):
+            arrivals.arrivals(session, NOW, query="tpyo")
+
+
+def test_what_arxiv_says_of_a_paper_and_what_happened_to_it_is_in_the_list(store: Store) -> None:
+    came(store, paper("2611.00001"))
+    came(store, paper("2611.00001", 2, comment="This paper has been withdrawn"), now=NOW + DAY)
+    with store.reading() as session:
+        (one,) = arrivals.arrivals(session, NOW)
+    assert (one.record.arxiv, one.record.comment) == ("2611.00001", "This paper has been withdrawn")
+    assert one.record.abstract
+    assert [(each.kind, each.version, each.seen_at) for each in one.events] == [
+        ("new", 1, NOW),
+        ("new version", 2, NOW + DAY),
+        ("withdrawn", 2, NOW + DAY),
+    ]
 
 
 def test_what_came_says_what_became_of_it(store: Store) -> None:

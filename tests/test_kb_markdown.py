@@ -386,7 +386,7 @@ def test_a_wikilink_that_names_nothing_is_text(text):
         ("arxiv:2103.99902v2", "2103.99902", None),
         ("https://arxiv.org/abs/2103.99902v2", "2103.99902", None),
         ("arxiv.org/abs/2103.99902", "2103.99902", None),
-        ("cs.CL/0703001 – An old one", "cs.CL/0703001", "An old one"),
+        ("cs.CL/0703001 – An old one", "cs/0703001", "An old one"),
         ("Quorum Sensing in Swarms", None, "Quorum Sensing in Swarms"),
         ("Swarms – a review", None, "Swarms – a review"),
     ],

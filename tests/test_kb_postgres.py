@@ -1,12 +1,13 @@
 """A library on PostgreSQL: the same as on SQLite in what it says, finds and refuses; and what only a server can do."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -25,11 +26,26 @@ from claims import ledger, library, runs, verification
 from claims.audit import audit
 from claims.history import refresh
 from claims.ledger import RunFailed
+from claims.papers.inbox import Became, became
+from claims.papers.windows import UnderWay
 from kb import migrate
 from kb.embedding import embed_due
 from kb.errors import StoreError
 from kb.location import Location, location_from
-from kb.models import Document, Embedding, Entity, LedgerEntry, Link, Passage, Run, Table, new_id
+from kb.models import (
+    ArxivEvent,
+    ArxivQuery,
+    Document,
+    Embedding,
+    Entity,
+    LedgerEntry,
+    Link,
+    Passage,
+    Run,
+    Suggestion,
+    Table,
+    new_id,
+)
 from kb.reconcile import text_digest
 from kb.search import Filters, Hit, search
 from kb.store import MIGRATIONS, Store
@@ -781,18 +797,57 @@ OLDEST: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def old_library(location: Location) -> dict[str, list[dict[str, Any]]]:
-    """A library with the oldest schema and a row in its tables; gives every row as the database has it."""
+# A library of the third schema: papers of two weeks beside a claim, and two pulls that were not over.
+EARLY, LATE = datetime(2026, 11, 15, 20, tzinfo=UTC), datetime(2026, 11, 16, 1, tzinfo=UTC)  # a Sunday, a Monday
+PULLED = OLDEST | {
+    "arxiv_paper": [
+        {"arxiv": f"2611.0000{number}", "version": 1, "title": "t", "authors": "[]", "abstract": "", "categories": "[]"}
+        | {"comment": "", "doi": "", "journal": "", "published_at": at, "updated_at": at, "is_withdrawn": False}
+        | {"seen_at": at, "asked_at": at}
+        for number, at in enumerate((EARLY, LATE, LATE, LATE, LATE), start=1)
+    ],
+    "arxiv_event": [
+        {"id": f"event {number}", "arxiv": f"2611.0000{number}", "number": 1, "kind": "new", "version": 1}
+        | {"at": at, "seen_at": at}
+        for number, at in ((1, EARLY), (2, LATE))
+    ],
+    "arxiv_query": [
+        {"id": name, "name": name, "terms": "{}", "is_on": True, "made_by": "ada", "made_at": EARLY, "problem": ""}
+        | {"reached_at": reached, "under_way": way and json.dumps(way), "pulled_at": None}
+        for name, reached, way in (
+            ("done", EARLY, None),
+            ("in", LATE, {"began_at": LATE.isoformat(), "seen_at": LATE.isoformat(), "is_in": True}),
+            ("broken off", None, {"began_at": LATE.isoformat(), "seen_at": LATE.isoformat(), "is_in": False}),
+        )
+    ],
+    "suggestion": [
+        {"claim_id": "frost", "arxiv": f"2611.0000{number}", "score": score, "match": match, "matcher": "m"}
+        | {"state": "new", "until": None, "scored_at": LATE}
+        for number, score, match in (
+            (1, 0.2, "{}"),
+            (2, 0.3, "{}"),
+            (3, 0.9, "{}"),
+            (4, 0.1 - 1, "{}"),
+            (5, 2.0, '{"event": "withdrawn", "title": "t", "version": 1}'),
+        )
+    ],
+}
+
+
+def old_library(
+    location: Location, revision: str = "0001", filled: Mapping[str, Sequence[Mapping[str, Any]]] = OLDEST
+) -> dict[str, list[dict[str, Any]]]:
+    """A library with an old schema and rows in its tables; gives every row as the database has it."""
     store, config, tables = Store(location), Config(), MetaData()
     config.set_main_option("script_location", str(MIGRATIONS))
     with store.engine.execution_options(writes=True).begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
         tables.reflect(connection)
-        for name, rows in OLDEST.items():
-            connection.execute(tables.tables[name].insert(), rows)
+        for name, rows in filled.items():
+            connection.execute(tables.tables[name].insert(), [dict(row) for row in rows])
         return {
-            name: [dict(row._mapping) for row in connection.execute(tables.tables[name].select())] for name in OLDEST
+            name: [dict(row._mapping) for row in connection.execute(tables.tables[name].select())] for name in filled
         }
 
 
@@ -813,6 +868,32 @@ def test_a_library_of_the_oldest_schema_is_upgraded_and_loses_nothing(
     with store.reading() as session:
         assert session.exec(select(LedgerEntry)).one().at == NOON
         assert session.exec(select(Run)).one().pid_started == 1.5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection:sqlalchemy.exc.SAWarning")
+def test_papers_of_an_older_library_keep_their_ranks_their_news_and_what_was_not_handed_on(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    location = empty(request, tmp_path, engine)
+    rows = {name: [row | {"attempt": 1} for row in rows] if name == "run" else rows for name, rows in PULLED.items()}
+    old_library(location, "0003", rows)
+    with Store.create(location).reading() as session:
+        beside = session.exec(select(Suggestion).order_by(Suggestion.arxiv)).all()
+        queries = {row.name: row for row in session.exec(select(ArxivQuery))}
+        handed_on = [row.is_handed_on for row in session.exec(select(ArxivEvent).order_by(ArxivEvent.arxiv))]
+    assert [row.rank for row in beside] == [1, 2, 1, 0, 0]
+    assert [row.score for row in beside] == pytest.approx([0.2, 0.3, 0.9, 0.1, 0.0])
+    assert [row.match for row in beside] == [{}, {}, {}, {}, None]
+    assert [became(row) for row in beside[3:]] == [None, Became(event="withdrawn", version=1)]
+    assert handed_on == [True, False]
+    assert {name: row.under_way is None for name, row in queries.items()} == {
+        "done": True,
+        "in": True,
+        "broken off": False,
+    }
+    assert UnderWay.model_validate(queries["broken off"].under_way).began_at == LATE
+    assert queries["done"].looked_back_at == EARLY
 
 
 # --- from the first page to the audit --------------------------------------------------------------------------------

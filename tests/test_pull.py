@@ -17,7 +17,7 @@ from claims.papers import pull as pulling
 from claims.papers import queries
 from claims.papers.windows import AHEAD, FIRST, OVERLAP
 from kb.alone import alone
-from kb.models import ArxivCheck, Suggestion
+from kb.models import ArxivCheck, ArxivEvent, Suggestion
 from kb.sources.arxiv import Arxiv, Batch
 from kb.store import Store
 from tests import arxiv_server as faults
@@ -99,7 +99,7 @@ def test_events_of_papers_come_with_their_dates_and_once(tmp_path: Path, store: 
         pull(store, arxiv)
         with store.writing() as session:
             claim = vault_claim(session)
-            session.add(Suggestion(claim_id=claim, arxiv="2605.00001"))
+            session.add(Suggestion(claim_id=claim, arxiv="2605.00001", rank=1))
         gone = shown.model_copy(update={"comment": "This paper has been withdrawn by its author"})
         steps = [
             {"version": 2, "updated_at": NOW + DAY},
@@ -123,6 +123,35 @@ def vault_claim(session: Any) -> str:
     session.add(Claim(id=made.id, topics=[]))
     session.flush()
     return made.id
+
+
+def test_versions_that_came_between_two_pulls_are_events_too(store: Store) -> None:
+    first = record("2605.00001")
+    gone = {"version": 2, "updated_at": NOW + DAY, "comment": "This paper has been withdrawn by its author"}
+    back = {"version": 3, "updated_at": NOW + 2 * DAY}
+    with serving([versions(first)]) as arxiv:
+        pull(store, arxiv)
+        arxiv.papers[0] = versions(first, *(first.model_copy(update=step) for step in (gone, back)))
+        pull(store, arxiv, at=NOW + 3 * DAY)
+        pull(store, arxiv, at=NOW + 4 * DAY)
+    kinds = [("new", 1), ("new version", 2), ("withdrawn", 2), ("new version", 3), ("returned", 3)]
+    assert events(store) == {("2605.00001", kind, version): 1 for kind, version in kinds}
+    with store.reading() as session:
+        dates = session.exec(select(ArxivEvent.at).order_by(ArxivEvent.number)).all()
+    assert dates[1:] == [NOW + DAY, NOW + DAY, NOW + 2 * DAY, NOW + 2 * DAY]
+
+
+def test_what_nobody_leans_on_is_asked_about_once_a_week(store: Store) -> None:
+    first = record("2605.00001", published_at=NOW - DAY)
+    withdrawn = versions(first, first.model_copy(update={"version": 2, "comment": "Withdrawn by the author"}))
+    with serving([versions(first)]) as arxiv:
+        pull(store, arxiv)
+        pull(store, arxiv, at=NOW + 40 * DAY)
+        arxiv.papers[0] = withdrawn
+        for day in (80, 81):  # when no window reaches back to it
+            pull(store, arxiv, at=NOW + day * DAY)
+        assert events(store)["2605.00001", "withdrawn", 2] == 1
+        assert len([one for one in arxiv.requests if one.params["id_list"]]) == 1
 
 
 def test_new_papers_are_handed_on_at_the_end(store: Store) -> None:
@@ -165,8 +194,10 @@ def test_papers_that_pages_name_are_asked_for_by_their_ids_once_a_day(tmp_path: 
         assert (done.state, done.new, done.found, done.answers) == ("done", 2, 2, 1)
         assert done.notes == ("arXiv does not know 2605.04040",)
         assert found(store, "named") == ["2605.00001", "hep-th/9901001"]
-        pull(store, arxiv, "named", at=NOW + timedelta(hours=1))
+        soon = one(pull(store, arxiv, "named", at=NOW + timedelta(hours=1)))
         assert len(arxiv.requests) == 1
+        assert soon.notes == ("3 of 3 ids were asked for in the last 20 hours, and not again",)
+        assert soon.reached_at == NOW  # nothing was seen since
         arxiv.papers[0] = versions(record("2605.00001"), record("2605.00001", version=2))
         again = one(pull(store, arxiv, at=NOW + DAY))
         assert (again.new, again.new_versions, len(arxiv.requests)) == (0, 1, 2)
@@ -196,11 +227,11 @@ def test_an_entry_that_cannot_be_read_holds_up_no_other_and_is_asked_for_again(t
     store = vault(tmp_path, notes__a="---\ntitle: A note\n---\nSee [[arXiv:2605.00001]] and [[arXiv:2605.00002]].\n")
     save(store, "named", cited=True)
     spoilt = faults.replaced(b"What the paper 2605.00002 shows", b"")
-    with serving(many(2), faults={1: spoilt}) as arxiv:
+    with serving(many(2), faults=dict.fromkeys((1, 2, 3), spoilt)) as arxiv:
         named, known = pull(store, arxiv, "named")
         assert (named.state, named.new, named.notes) == ("done", 1, ("2605.00002v1 has no title",))
         assert (known.state, known.new, known.notes) == ("done", 1, ())
-        assert arxiv.requests[1].params["id_list"] == "2605.00002"
+        assert [request.params["id_list"] for request in arxiv.requests[2:]] == ["2605.00002", "2605.00002"]
 
 
 def test_ids_that_were_asked_for_are_not_asked_for_again_after_a_break(tmp_path: Path) -> None:
@@ -232,6 +263,18 @@ def test_papers_like_a_note_are_asked_for_anew_at_each_pull(tmp_path: Path) -> N
         done = one(pull(store, arxiv))
         assert (done.asks, done.new) == (saved.asks, 1)
         assert papers(store) == ["2605.00001"]
+
+
+def test_a_query_that_never_comes_to_its_end_has_nothing_handed_on_twice(tmp_path: Path) -> None:
+    store, told = new_store(tmp_path), list[list[str]]()
+    save(store, "broken", categories=["cs.CL"])
+    save(store, "learning", categories=["cs.LG"])
+    asked_for_broken: dict[When, Fault] = {lambda asked: "cs.CL" in asked.params["search_query"]: faults.html()}
+    with serving(many(10), faults=asked_for_broken) as arxiv:
+        for day in range(3):
+            pull(store, arxiv, at=NOW + day * DAY, after=lambda _, ids, __: told.append(list(ids)))
+            arxiv.papers.append(versions(record(f"2605.1000{day}", published_at=NOW)))
+    assert [len(ids) for ids in told] == [10, 1, 1]
 
 
 def test_a_query_whose_entry_is_gone_says_so_and_the_others_go_on(tmp_path: Path) -> None:
@@ -353,6 +396,26 @@ def test_a_page_that_never_comes_is_got_round_after_two_pulls(store: Store) -> N
         assert [one(pull(store, arxiv, at=NOW + day * DAY)).state for day in range(3)] == ["failed", "failed", "done"]
         assert_all_once(store, arxiv)
         assert row(store).reached_at == NOW + 2 * DAY
+
+
+def test_what_a_window_lacks_is_looked_for_however_often_the_net_is_down(store: Store) -> None:
+    seen = list[int]()
+
+    def lacks_one(asked: Asked) -> bool:
+        seen.append(asked.start)
+        return seen == [0, 10]
+
+    def is_down(_: Asked) -> bool:
+        return 3 <= len(seen) <= down
+
+    down = 10**6
+    one_twice = faults.replaced(b"2605.00012v1", b"2605.00011v1")
+    with serving(many(25), faults={lacks_one: one_twice, is_down: faults.drops()}) as arxiv:
+        assert [one(pull(store, arxiv, at=NOW + day * DAY)).state for day in range(3)] == ["failed"] * 3
+        assert len(papers(store)) < 25
+        down = 0
+        assert one(pull(store, arxiv, at=NOW + 3 * DAY)).state == "done"
+        assert_all_once(store, arxiv)
 
 
 def test_papers_that_are_counted_and_never_given_hold_a_query_up_once(store: Store) -> None:
@@ -530,6 +593,16 @@ def test_a_second_pull_before_the_first_has_asked_anything(store: Store) -> None
         assert is_ours
         with pytest.raises(PullRuns, match="another process"):
             pull(store, arxiv)
+
+
+def test_without_a_query_the_papers_that_pages_name_are_asked_about(tmp_path: Path) -> None:
+    with serving(many(2)) as arxiv:
+        known = one(pull(vault(tmp_path, notes__a=NAMED), arxiv))
+    assert (known.name, known.new, known.notes) == (
+        pulling.KNOWN_HERE,
+        1,
+        ("arXiv does not know 2605.04040, hep-th/9901001",),
+    )
 
 
 def test_a_library_without_queries_asks_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claims.papers import windows
-from claims.papers.windows import AHEAD, FIRST, OVERLAP, Page, UnderWay
+from claims.papers.windows import AHEAD, FIRST, OLDEST, OVERLAP, Page, Seen, UnderWay
 from tests.kb_support import reproducible
 from tests.pull_support import NOW
 
@@ -38,40 +38,59 @@ def after(state: UnderWay, answer: Page) -> tuple[UnderWay, windows.Next]:
     return windows.following(windows.taken(state, answer), answer)
 
 
+def begins(reached: datetime | None, since: datetime | None, now: datetime, back: datetime | None = None) -> datetime:
+    """Where a pull begins that comes after one that reached so far; BACK is when one looked far back, by default then."""
+    return windows.start(Seen(reached, back or reached), since, now).begins
+
+
 def test_a_new_query_looks_back_thirty_days_and_past_the_present() -> None:
-    assert windows.start(None, None, NOW) == (NOW - FIRST, NOW + AHEAD)
+    assert windows.start(Seen(None, None), None, NOW) == (NOW - FIRST, NOW + AHEAD, True)
 
 
 def test_a_pull_begins_a_week_before_its_position() -> None:
-    assert windows.start(NOW - DAY, None, NOW) == (NOW - DAY - OVERLAP, NOW + AHEAD)
+    assert windows.start(Seen(NOW - DAY, NOW - DAY), None, NOW) == (NOW - DAY - OVERLAP, NOW + AHEAD, False)
 
 
 def test_the_first_pull_of_a_week_begins_a_month_before_its_position() -> None:
     sunday, monday = datetime(2026, 5, 17, 23, tzinfo=UTC), datetime(2026, 5, 18, 1, tzinfo=UTC)
-    assert windows.start(sunday, None, monday)[0] == sunday - FIRST
-    assert windows.start(monday, None, monday + HOUR)[0] == monday - OVERLAP
+    assert begins(sunday, None, monday) == sunday - FIRST
+    assert begins(monday, None, monday + HOUR) == monday - OVERLAP
     new_year = datetime(2027, 1, 3, 12, tzinfo=UTC)  # a Sunday, of the last week of 2026
-    assert windows.start(new_year - DAY, None, new_year)[0] == new_year - DAY - OVERLAP
+    assert begins(new_year - DAY, None, new_year) == new_year - DAY - OVERLAP
+
+
+def test_a_week_whose_first_pull_only_ended_that_of_the_week_before_looks_back_all_the_same() -> None:
+    saturday, monday = datetime(2026, 5, 16, 23, tzinfo=UTC), datetime(2026, 5, 18, 1, tzinfo=UTC)
+    assert begins(monday, None, monday + HOUR, back=saturday) == monday - FIRST
+    ahead = monday + 365 * DAY  # of a clock that was wrong
+    assert begins(monday, None, monday + HOUR, back=ahead) == monday - FIRST
 
 
 @pytest.mark.parametrize("held", range(22))
 def test_what_is_held_for_three_weeks_is_found_by_daily_pulls(held: int) -> None:
     begun = datetime(2026, 5, 18, 6, tzinfo=UTC)
     pulls = [begun + day * DAY for day in range(60)]
-    begins = [windows.start(before, None, now)[0] for before, now in pairwise(pulls)]
+    firsts = [begins(before, None, now) for before, now in pairwise(pulls)]
     for submitted in (begun + hour * HOUR for hour in range(7 * 24)):
         listed = submitted + held * DAY
-        assert any(first <= submitted and listed <= now for first, now in zip(begins, pulls[1:], strict=True))
+        assert any(first <= submitted and listed <= now for first, now in zip(firsts, pulls[1:], strict=True))
 
 
 def test_a_position_in_the_future_counts_as_the_present() -> None:
-    assert windows.start(NOW + 30 * DAY, None, NOW)[0] == NOW - OVERLAP
+    assert begins(NOW + 30 * DAY, None, NOW, back=NOW) == NOW - OVERLAP
 
 
 def test_a_first_day_that_is_asked_for_leaves_no_gap_behind_the_position() -> None:
-    assert windows.start(None, NOW - DAY, NOW)[0] == NOW - DAY
-    assert windows.start(NOW - 20 * DAY, NOW - DAY, NOW)[0] == NOW - 20 * DAY - FIRST
-    assert windows.start(NOW - DAY, NOW - 90 * DAY, NOW)[0] == NOW - 90 * DAY
+    assert begins(None, NOW - DAY, NOW) == NOW - DAY
+    assert begins(NOW - 20 * DAY, NOW - DAY, NOW) == NOW - 20 * DAY - FIRST
+    assert begins(NOW - DAY, NOW - 90 * DAY, NOW) == NOW - 90 * DAY
+
+
+def test_a_first_day_is_never_to_come_nor_before_arxiv_was() -> None:
+    assert begins(None, NOW + 90 * DAY, NOW) == NOW
+    assert begins(None, datetime(1, 1, 1, tzinfo=UTC), NOW) == OLDEST
+    earlier = windows.resumed(way(), "cat:cs.LG", datetime(1, 1, 1, tzinfo=UTC), NOW)
+    assert earlier.begins == OLDEST
 
 
 def test_a_window_with_too_many_papers_is_cut_and_the_rest_follows() -> None:
@@ -147,9 +166,16 @@ def test_another_question_or_an_earlier_first_day_reads_from_the_beginning() -> 
 
 
 def test_the_position_follows_the_slowest_clock() -> None:
-    assert windows.reached(NOW + AHEAD, NOW, NOW - HOUR) == NOW - HOUR
-    assert windows.reached(NOW + AHEAD, NOW, NOW + DAY) == NOW
-    assert windows.reached(NOW - DAY, NOW, None) == NOW - DAY
+    assert windows.reached(NOW + AHEAD, NOW, NOW - HOUR, None) == NOW - HOUR
+    assert windows.reached(NOW + AHEAD, NOW, NOW + DAY, None) == NOW
+    assert windows.reached(NOW - DAY, NOW, None, None) == NOW - DAY
+
+
+def test_the_position_never_goes_back_for_a_clock_that_is_wrong() -> None:
+    long_ago = datetime(2001, 1, 1, tzinfo=UTC)
+    assert windows.reached(NOW + AHEAD, NOW, long_ago, None) == NOW
+    assert windows.reached(NOW + AHEAD, NOW, NOW - 9 * DAY, NOW - DAY) == NOW - DAY
+    assert windows.reached(NOW + AHEAD, NOW, NOW, NOW + 90 * DAY) == NOW
 
 
 def test_a_query_without_dates_has_no_window() -> None:

@@ -273,7 +273,9 @@ def test_words_that_share_a_stem_with_another_meaning_say_nothing_of_a_regime(te
 
 
 def test_a_text_says_which_kinds_of_model_and_domain_it_speaks_of() -> None:
-    found = facets_of(stems("Chess robots and chat models answer questions of mathematics; participants judge stories."))
+    found = facets_of(
+        stems("Chess robots and chat models answer questions of mathematics; participants judge stories.")
+    )
     assert found["kind of model"] == {"robots and games", "language models", "people"}
     assert found["domain"] == {"mathematics and code", "open-ended text"}
 
@@ -395,20 +397,18 @@ INSIDE = {"stage": "post-trained with reinforcement learning", "size": "1e4 .. 1
 
 def test_a_run_inside_the_regime_would_bear_on_it() -> None:
     said = bearing(contract_from({**CONTRACT, "regime": INSIDE}), "contradicts")
-    assert said.startswith("A run of ours would bear on this: collapse_fit on lab:collapse, profile standard, about ")
+    assert said.startswith(
+        "If it contradicts the claim, a run of ours bears on that: collapse_fit on lab:collapse, profile standard, about "
+    )
 
 
 def test_a_run_outside_the_regime_says_only_so_much() -> None:
     said = bearing(contract_from({**CONTRACT, "regime": {**INSIDE, "size": ">= 5e8"}}), "qualifies")
-    assert said.startswith("No run of ours decides this: all subjects lie outside")
+    assert said.startswith("If it qualifies the claim, no run of ours decides that: all subjects lie outside")
     assert "500 M or more" in said
     assert "collapse_fit on lab:collapse" in said
 
 
 def test_without_a_contract_no_run_would() -> None:
-    assert "has no contract" in bearing(None, "contradicts")
-
-
-@pytest.mark.parametrize("stance", ["supports", "extends", "unrelated"])
-def test_what_does_not_speak_against_asks_for_no_run(stance: triage.Stance) -> None:
-    assert bearing(None, stance).startswith("No run is asked for")
+    said = bearing(None, "contradicts")
+    assert said.startswith("If it contradicts the claim, no run of ours bears on that: there is no contract")

@@ -207,3 +207,10 @@ def test_labels_that_are_not_there_are_refused(tmp_path: Path) -> None:
 def test_words_rank_by_the_words_of_the_claim(tmp_path: Path) -> None:
     labels = read(written(tmp_path, BIRDS, PAIR))
     assert by_words([CLAIM], list(labels.papers.values()))[CLAIM.id] == ["2601.00001", "2601.00002"]
+
+
+def test_a_claim_of_a_single_file_may_say_which_part_it_is_of_and_says_it_once(tmp_path: Path) -> None:
+    tuned = {**PAIR, "claim": {**PAIR["claim"], "split": "tuning"}}
+    assert read(written(tmp_path, tuned, BIRDS)).part == {CLAIM.id: "tuning"}
+    with pytest.raises(BadLabels, match=r"line 2: the claim .* had another 'split' before"):
+        read(written(tmp_path, PAIR, {**BIRDS, "claim": tuned["claim"]}))

@@ -1,21 +1,26 @@
 """What came and what waits: the papers of the pulls, and the inbox, claim by claim. Reads only."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import AwareDatetime
-from sqlalchemy.orm import defer
-from sqlmodel import Session, col, func, or_, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, func, or_, select
 
 from claims.contract import Contract
+from claims.freshness import Waiting
 from claims.history import contract_of
+from claims.papers import queries
 from claims.papers.bearing import ASKED_OF, bearing
-from claims.papers.suggesting import FIRST, INBOX
+from claims.papers.inbox import Became, became
+from claims.papers.suggesting import INBOX
 from claims.papers.triage import Match
-from kb.models import ArxivFound, ArxivPaper, ArxivQuery, Entity, Suggestion
+from kb.arxiv_papers import record_of
+from kb.models import ArxivEvent, ArxivFound, ArxivPaper, ArxivQuery, ClaimState, Entity, Suggestion
 from kb.read import Card, card, find
+from kb.sources.arxiv_record import Record
 from verifiers.measurement import Value
 
 
@@ -43,13 +48,6 @@ class Paper(Value):
         return f"https://arxiv.org/abs/{self.arxiv}v{self.version}"
 
 
-class News(Value):
-    """What became of a paper that a claim rests on."""
-
-    event: str
-    version: int
-
-
 class Item(Value):
     """A paper beside a claim: how they were matched, or what is new about it."""
 
@@ -57,9 +55,9 @@ class Item(Value):
     abstract: str
     state: str
     until: AwareDatetime | None
-    rank: int  # of its week, for this claim; 0 for news
-    match: Match | None
-    news: News | None
+    rank: int  # of its week, for this claim; 0 for news, and for what nobody is asked to read
+    match: Match | None  # None beside news
+    news: Became | None
     bearing: str = ""  # the cheapest run of ours that would tell, where it seems to contradict
 
 
@@ -79,29 +77,27 @@ class Beside(Value):
     until: AwareDatetime | None
 
 
+class Happened(Value):
+    """What happened to a paper: when by arXiv, and when it came here."""
+
+    kind: str
+    version: int
+    at: AwareDatetime
+    seen_at: AwareDatetime
+
+
 class Arrival(Value):
-    """A paper that came: by which queries, when, and what became of it."""
+    """A paper that came: what arXiv says of it, by which queries, when, and what became of it."""
 
     paper: Paper
+    record: Record
+    events: tuple[Happened, ...]
     seen_at: AwareDatetime
     queries: tuple[str, ...]
     beside: tuple[Beside, ...]  # claims at which it stands in the inbox or was decided
 
 
 # --- the inbox -------------------------------------------------------------------------------------------------------
-
-
-class Known(NamedTuple):
-    """How much there is of what fills the inbox."""
-
-    queries: int
-    papers: int
-
-
-def known(session: Session) -> Known:
-    """How many queries are saved, and how many papers came."""
-    queries = session.exec(select(func.count()).select_from(ArxivQuery)).one()
-    return Known(queries, session.exec(select(func.count()).select_from(ArxivPaper)).one())
 
 
 class Place(NamedTuple):
@@ -111,6 +107,7 @@ class Place(NamedTuple):
     arxiv: str
     rank: int
     score: float
+    is_news: bool
     state: str
     until: datetime | None
 
@@ -121,35 +118,48 @@ class Place(NamedTuple):
     @property
     def is_asked(self) -> bool:
         """Whether a person is asked to read it: news, and the best of a week."""
-        return self.rank <= INBOX and self.score >= 0
+        return self.is_news or 0 < self.rank <= INBOX
 
 
-def places(session: Session, claim_id: str | None = None) -> list[Place]:
-    """All suggestions, claim by claim, news first, then by week and rank. What was decided keeps its rank, so that no paper
-    takes its place.
-    """
-    query = select(Suggestion, ArxivPaper.seen_at).join(ArxivPaper, col(ArxivPaper.arxiv) == Suggestion.arxiv)
-    query = query.where(or_(col(Suggestion.scored_at).is_not(None), Suggestion.state != "new"))
-    query = query.options(defer(col(Suggestion.match)))  # type: ignore[arg-type]  # it is the attribute, typed as a column
-    rows = session.exec(query if claim_id is None else query.where(Suggestion.claim_id == claim_id)).all()
-    found, counted = [], defaultdict[tuple[Any, ...], int](int)
-    for row, seen_at in sorted(rows, key=lambda pair: (pair[0].claim_id, -pair[0].score, pair[0].arxiv)):
-        week = (row.claim_id, *seen_at.isocalendar()[:2])
-        counted[week] += row.score < FIRST
-        rank = counted[week] if row.score < FIRST else 0
-        found.append(Place(row.claim_id, row.arxiv, rank, row.score, row.state, row.until))
-    return found
+_PLACE = (
+    Suggestion.claim_id,
+    Suggestion.arxiv,
+    Suggestion.rank,
+    Suggestion.score,
+    col(Suggestion.news).is_not(None),
+    Suggestion.state,
+    Suggestion.until,
+)
+_ASKED = or_(col(Suggestion.news).is_not(None), col(Suggestion.rank).between(1, INBOX))
+_OPEN = col(Suggestion.state).in_(("new", "snoozed"))
+
+
+def places(session: Session, *where: ColumnElement[bool]) -> list[Place]:
+    """The suggestions of which all of WHERE is true, claim by claim: news first, then by score."""
+    order = (Suggestion.claim_id, col(Suggestion.news).is_(None), col(Suggestion.score).desc(), Suggestion.arxiv)
+    rows = session.execute(select(*_PLACE).where(*where).order_by(*order))  # type: ignore[call-overload]  # seven columns
+    return [Place(*row) for row in rows]
+
+
+def watched(session: Session) -> list[str]:
+    """The papers that are attached, that a person is asked to read, or that wait for their day."""
+    standing = or_(col(Suggestion.state).in_(("attached", "snoozed")), and_(Suggestion.state == "new", _ASKED))
+    return sorted(session.exec(select(Suggestion.arxiv).where(standing).distinct()))
 
 
 def waiting(session: Session, now: datetime) -> Count:
     """How much waits in the inbox."""
-    open_ = [place for place in places(session) if place.is_asked and place.waits(now)]
-    papers = {place.arxiv for place in open_ if place.rank}
-    return Count(papers=len(papers), claims=len({place.claim_id for place in open_}), news=_news(open_))
+    gone = retired(session)
+    open_ = [place for place in places(session, _ASKED, _OPEN) if place.waits(now) and place.claim_id not in gone]
+    papers = {place.arxiv for place in open_ if not place.is_news}
+    news = sum(place.is_news for place in open_)
+    return Count(papers=len(papers), claims=len({place.claim_id for place in open_}), news=news)
 
 
-def _news(found: Iterable[Place]) -> int:
-    return sum(not place.rank for place in found)
+def retired(session: Session) -> set[str]:
+    """The claims that were taken out of re-testing: nobody is asked to read for them."""
+    states = session.exec(select(ClaimState.claim_id, ClaimState.waiting).where(col(ClaimState.waiting).is_not(None)))
+    return {claim_id for claim_id, waits in states if Waiting.model_validate(waits).retired}
 
 
 def inbox(
@@ -162,21 +172,30 @@ def inbox(
     also: Collection[str] = (),
 ) -> list[Group]:
     """What waits, claim by claim, at most LIMIT papers a claim: what a person is asked to read, or EVERYTHING that was
-    kept. The order of claims does not change while papers are decided; those of ALSO (ids) stay when nothing is left.
+    kept; of a retired claim only where it is asked for. The order of claims does not change while papers are decided;
+    those of ALSO (ids) stay when nothing is left.
 
     Raises:
         NotFound: when no claim has that slug.
     """
     only = find(session, slug, "claim").id if slug else None
+    where = [_OPEN] if everything else [_OPEN, _ASKED]
+    where.append(col(Suggestion.claim_id).in_([only]) if only else col(Suggestion.claim_id).not_in(retired(session)))
     waits: dict[str, list[Place]] = {claim_id: [] for claim_id in also if only in {None, claim_id}}
-    best: dict[str, float] = defaultdict(float)
-    for place in places(session, only):
-        if everything or place.is_asked:
-            best[place.claim_id] = max(best[place.claim_id], place.score)
-            if place.waits(now):
-                waits.setdefault(place.claim_id, []).append(place)
-    order = sorted(waits, key=lambda claim_id: (-best[claim_id], claim_id))
+    for place in places(session, *where):
+        if place.waits(now):
+            waits.setdefault(place.claim_id, []).append(place)
+    first = _best(session, waits)
+    order = sorted(waits, key=lambda claim_id: (*first[claim_id], claim_id))
     return [_group(session, claim_id, waits[claim_id], limit) for claim_id in order]
+
+
+def _best(session: Session, claims: Collection[str]) -> dict[str, tuple[bool, float]]:
+    """What claims are ordered by: those that ever had news first, then by the best score; decided or not."""
+    found = dict.fromkeys(claims, (True, 0.0))
+    best = select(Suggestion.claim_id, func.count(col(Suggestion.news)), func.max(Suggestion.score))
+    best = best.where(_ASKED, col(Suggestion.claim_id).in_(claims)).group_by(Suggestion.claim_id)
+    return found | {claim_id: (not news, -score) for claim_id, news, score in session.exec(best)}
 
 
 def _group(session: Session, claim_id: str, found: Sequence[Place], limit: int) -> Group:
@@ -184,23 +203,23 @@ def _group(session: Session, claim_id: str, found: Sequence[Place], limit: int) 
     ids = [place.arxiv for place in first]
     papers = {row.arxiv: row for row in session.exec(select(ArxivPaper).where(col(ArxivPaper.arxiv).in_(ids)))}
     rows = select(Suggestion).where(Suggestion.claim_id == claim_id, col(Suggestion.arxiv).in_(ids))
-    matches = {row.arxiv: row.match for row in session.exec(rows)}
+    found_by = {row.arxiv: row for row in session.exec(rows)}
     contract = contract_of(session, claim_id)
-    items = tuple(_item(place, papers[place.arxiv], matches[place.arxiv], contract) for place in first)
+    items = tuple(_item(found_by[place.arxiv], papers[place.arxiv], contract) for place in first)
     return Group(claim=card(session.get_one(Entity, claim_id)), items=items, more=len(found) - len(first))
 
 
-def _item(place: Place, row: ArxivPaper, said: Mapping[str, Any] | None, contract: Contract | None) -> Item:
-    is_news = said is not None and "event" in said
-    match = Match.model_validate(said) if said and not is_news else None
+def _item(row: Suggestion, said: ArxivPaper, contract: Contract | None) -> Item:
+    news = became(row)
+    match = Match.model_validate(row.match) if row.match and not news else None
     return Item(
-        paper=paper(row),
-        abstract=row.abstract,
-        state=place.state,
-        until=place.until,
-        rank=place.rank,
+        paper=paper(said),
+        abstract=said.abstract,
+        state=row.state,
+        until=row.until,
+        rank=0 if news else row.rank,
         match=match,
-        news=News(event=said["event"], version=said["version"]) if said and is_news else None,
+        news=news,
         bearing=bearing(contract, match.stance) if match and match.stance in ASKED_OF else "",
     )
 
@@ -217,30 +236,55 @@ def arrivals(
     session: Session, now: datetime, limit: int = 100, query: str | None = None, *, new: bool = False
 ) -> list[Arrival]:
     """The papers that came, newest first: all, or those of one saved QUERY; with NEW those of which nobody has said
-    anything yet.
+    anything yet, and on which no claim rests.
+
+    Raises:
+        NoQuery: when there is no such query.
     """
-    found_by: dict[str, list[str]] = defaultdict(list)
-    named = select(ArxivFound.arxiv, ArxivQuery.name).join(ArxivQuery, col(ArxivQuery.id) == ArxivFound.query_id)
-    for arxiv, name in session.exec(named.order_by(ArxivQuery.name)):
-        found_by[arxiv].append(name)
-    beside = _beside(session, now)
-    found = []
-    for row in session.exec(select(ArxivPaper).order_by(col(ArxivPaper.seen_at).desc(), col(ArxivPaper.arxiv).desc())):
-        decided = any(one.state != "new" for one in beside[row.arxiv])
-        if (query is None or query in found_by[row.arxiv]) and not (new and decided):
-            queries, there = tuple(found_by[row.arxiv]), tuple(beside[row.arxiv])
-            found.append(Arrival(paper=paper(row), seen_at=row.seen_at, queries=queries, beside=there))
-        if len(found) == limit:
-            break
+    rows = select(ArxivPaper).order_by(col(ArxivPaper.seen_at).desc(), col(ArxivPaper.arxiv).desc()).limit(limit)
+    if query is not None:
+        brought = select(ArxivFound.arxiv).where(ArxivFound.query_id == queries.find(session, query).id)
+        rows = rows.where(col(ArxivPaper.arxiv).in_(brought))
+    if new:
+        said = select(Suggestion.arxiv).where(or_(Suggestion.state != "new", col(Suggestion.news).is_not(None)))
+        rows = rows.where(col(ArxivPaper.arxiv).not_in(said))
+    papers = session.exec(rows).all()
+    ids = [row.arxiv for row in papers]
+    by, beside, events = _brought_by(session, ids), _beside(session, ids, now), _events(session, ids)
+    return [
+        Arrival(
+            paper=paper(row),
+            record=record_of(row),
+            events=tuple(events[row.arxiv]),
+            seen_at=row.seen_at,
+            queries=tuple(by[row.arxiv]),
+            beside=tuple(beside[row.arxiv]),
+        )
+        for row in papers
+    ]
+
+
+def _events(session: Session, ids: Collection[str]) -> dict[str, list[Happened]]:
+    found: dict[str, list[Happened]] = defaultdict(list)
+    rows = select(ArxivEvent).where(col(ArxivEvent.arxiv).in_(ids)).order_by(col(ArxivEvent.number))
+    for row in session.exec(rows):
+        found[row.arxiv].append(Happened(**row.model_dump(include=set(Happened.model_fields))))
     return found
 
 
-def _beside(session: Session, now: datetime) -> dict[str, list[Beside]]:
+def _brought_by(session: Session, ids: Collection[str]) -> dict[str, list[str]]:
+    """The names of the queries that brought papers."""
+    found: dict[str, list[str]] = defaultdict(list)
+    named = select(ArxivFound.arxiv, ArxivQuery.name).join(ArxivQuery, col(ArxivQuery.id) == ArxivFound.query_id)
+    for arxiv, name in session.exec(named.where(col(ArxivFound.arxiv).in_(ids)).order_by(ArxivQuery.name)):
+        found[arxiv].append(name)
+    return found
+
+
+def _beside(session: Session, ids: Collection[str], now: datetime) -> dict[str, list[Beside]]:
     slugs: dict[str, str] = dict(session.exec(select(Entity.id, Entity.slug).where(Entity.kind == "claim")).all())
     found: dict[str, list[Beside]] = defaultdict(list)
-    for place in places(session):
-        if place.waits(now) and not place.is_asked:
-            continue
+    for place in places(session, col(Suggestion.arxiv).in_(ids), or_(_ASKED, Suggestion.state != "new")):
         state = "new" if place.waits(now) else place.state
         found[place.arxiv].append(Beside(claim=slugs[place.claim_id], state=state, until=place.until))
     return found

@@ -1,4 +1,4 @@
-"""Which run of ours would bear on a paper that speaks against a claim: the cheapest, or that none would, and why."""
+"""Which run of ours would bear on a paper, should it speak against a claim: the cheapest, or that none would, and why."""
 
 from claims import runs
 from claims.contract import Contract
@@ -12,26 +12,24 @@ PROFILE: Profile = "standard"  # a smoke run draws too few units to be evidence
 
 
 def bearing(contract: Contract | None, stance: Stance) -> str:
-    """Name the cheapest run that would bear on a paper of that STANCE, or say that none would and why."""
-    if stance not in ASKED_OF:
-        return (
-            f"No run is asked for: the paper {stance} the claim." if stance != "unrelated" else "No run is asked for."
-        )
+    """Name the cheapest run that would bear on a paper of that STANCE, or say that none would and why. A stance is a guess,
+    and often a wrong one: all is said under the condition that it is right.
+    """
     if contract is None:
-        return "No run of ours would bear on this: the claim has no contract, so nothing is measured for it."
+        return f"If it {stance} the claim, no run of ours bears on that: there is no contract, so nothing is measured."
     try:
         jobs = sorted(runs.jobs_of({"": contract}, PROFILE), key=runs.expected_cpu_seconds)
         named = [(job, _named(job)) for job in jobs]
     except VerifierError as error:
-        return f"No run of ours would bear on this: {error}."
+        return f"If it {stance} the claim, no run of ours bears on that: {error}."
     for job, name in named:
         if not differences(contract.regime, job.subject):
-            return f"A run of ours would bear on this: {name}."
+            return f"If it {stance} the claim, a run of ours bears on that: {name}."
     cheapest, name = named[0]
     apart = "; ".join(differences(contract.regime, cheapest.subject))
     return (
-        f"No run of ours decides this: all subjects lie outside what the claim speaks of ({apart}). The cheapest, {name}, "
-        f"would say whether it comes out at that scale, and no more."
+        f"If it {stance} the claim, no run of ours decides that: all subjects lie outside what the claim speaks of ({apart}). "
+        f"The cheapest, {name}, would say whether it comes out at that scale, and no more."
     )
 
 

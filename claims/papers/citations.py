@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from claims.papers.grounding import Ground
 from claims.papers.naming import grounds, of_entry
-from kb.arxiv_papers import canonical, record_of
+from kb.arxiv_papers import record_of
 from kb.dates import WrittenDate
 from kb.errors import NotFound
 from kb.exports.citing import Work, keys, work_of
@@ -25,7 +25,7 @@ class Cited(NamedTuple):
 
 def everything(session: Session) -> list[Cited]:
     """All papers that the library names."""
-    works = [work_of_ground(one) for one in grounds(session)]
+    works = [work_of_ground(one) for one in _papers(grounds(session))]
     return list(map(Cited, works, keys(works)))
 
 
@@ -39,12 +39,15 @@ def chosen(session: Session, names: Sequence[str], of: str | None = None) -> lis
     all_named = grounds(session)
     picked = dict.fromkeys(key for name in names for key in _keys_of(session, name, all_named))
     if of is not None:
-        picked |= dict.fromkeys(one.named.key for one in of_entry(session, find(session, of)))
-    named = {one.named.key: work_of_ground(one) for one in all_named}
-    pulled = {key: _pulled(session, key) for key in picked if key not in named}
-    works = named | pulled
-    told = dict(zip(works, keys(list(works.values())), strict=True))
-    return [Cited(works[key], told[key]) for key in picked]
+        picked |= dict.fromkeys(one.named.key for one in _papers(of_entry(session, find(session, of))))
+    named = {one.named.key: one for one in all_named}
+    works = [work_of_ground(named[key]) if key in named else _pulled(session, key) for key in picked]
+    return list(map(Cited, works, keys(works)))
+
+
+def _papers(found: Collection[Ground]) -> list[Ground]:
+    """What is one: not what stands in a text as the id of none."""
+    return [one for one in found if not one.named.written]
 
 
 def _keys_of(session: Session, name: str, named: Collection[Ground]) -> list[str]:
@@ -52,7 +55,7 @@ def _keys_of(session: Session, name: str, named: Collection[Ground]) -> list[str
     said = versioned(name)
     if said is None:
         return [find(session, name, "paper").id]
-    mine = [one.named.key for one in named if one.arxiv and canonical(one.arxiv) == said[0]]
+    mine = [one.named.key for one in named if one.arxiv == said[0]]
     if not mine and session.get(ArxivPaper, said[0]) is None:
         raise NotFound(name, [], "paper")
     return mine or [said[0]]

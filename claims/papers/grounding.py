@@ -4,15 +4,15 @@ A paper may be several things at once: withdrawn, and under another title. The f
 they matter, and the first is what is shown where there is room for one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
-from kb.arxiv_papers import canonical
 from kb.dates import WrittenDate
 from kb.read import Card
+from kb.sources.arxiv_id import no_ids
 from kb.sources.arxiv_record import Record
 from kb.titles import likeness
 from verifiers.measurement import Value
@@ -54,20 +54,41 @@ class Naming(Value):
     version: int | None = None
 
 
+class Called(Value):
+    """What a page calls a paper, and the version that it names."""
+
+    title: str
+    by: Card | None = None
+    version: int | None = None
+
+
 class Named(Value):
     """A paper as the library's pages have it. One that only stands in a text, by its id, is no entry: it has no card."""
 
     key: str  # the entry's id, or `arxiv:` and the paper's
     card: Card | None = None
     arxiv: str | None = None
+    written: str = ""  # what a text marks as an id and is none
     titles: tuple[str, ...] = ()
+    called: tuple[Called, ...] = ()
     date: str | None = None
     namings: tuple[Naming, ...] = ()
 
     @property
     def title(self) -> str:
         """What it is called here."""
-        return self.card.title if self.card else f"arXiv:{self.arxiv}"
+        return self.card.title if self.card else self.written or f"arXiv:{self.arxiv}"
+
+    @property
+    def no_id(self) -> str:
+        """What is written in the place of its id and is none; nothing for a paper that has one."""
+        return "" if self.arxiv else self.written or next(iter(no_ids(self.title)), "")
+
+    @property
+    def versions(self) -> set[int]:
+        """The versions that entries name."""
+        said = [*(one.version for one in self.namings), *(one.version for one in self.called)]
+        return {version for version in said if version}
 
 
 class Proposal(Value):
@@ -99,10 +120,16 @@ class Known(Value):
     """What is known of a paper from arXiv."""
 
     record: Record | None = None
+    older: tuple[Record, ...] = ()  # the versions before it that entries name, as far as arXiv has them
+    older_asked: dict[int, AwareDatetime] = Field(default_factory=dict)  # by version, when it was asked about it
     is_withdrawn: bool = False
     asked_at: AwareDatetime | None = None
     news: tuple[News, ...] = ()
     lookup: Lookup | None = None
+
+    def version(self, number: int | None) -> Record | None:
+        """A version that somebody names; the newest where none is named, or that one is not known."""
+        return next((one for one in self.older if one.version == number), self.record)
 
 
 class Finding(Value):
@@ -147,8 +174,9 @@ class Ground(Value):
     @property
     def checked_at(self) -> datetime | None:
         """When arXiv was asked about it last."""
-        times = [self.known.asked_at, self.known.lookup.checked_at if self.known.lookup else None]
-        return max(filter(None, times), default=None)
+        lookup = self.known.lookup
+        asked = lookup if lookup and lookup.outcome != "accepted" else None  # a person's word asks nobody
+        return max(filter(None, [self.known.asked_at, asked.checked_at if asked else None]), default=None)
 
     def has(self, states: Iterable[str]) -> tuple[State, ...]:
         """Which of STATES it is in."""
@@ -169,7 +197,7 @@ def _about(named: Named, lookup: Lookup | None) -> Lookup | None:
     if lookup is None:
         return None
     if named.arxiv:
-        return lookup if canonical(lookup.asked_for) == canonical(named.arxiv) else None
+        return lookup if lookup.asked_for == named.arxiv else None
     return lookup if lookup.asked_for in {named.title, *named.titles} else None
 
 
@@ -180,14 +208,16 @@ def _findings(named: Named, known: Known) -> Iterator[Finding]:
     troubles = [
         *_versions_missing(named, known.record),
         *_withdrawn(known),
-        *_titles(named, known.record),
-        *_later(named, known.record),
+        *_titles(named, known),
+        *_later(named, known),
         *_newer(named, known.record),
     ]
     yield from troubles or [_grounded(named, known)]
 
 
 def _without_record(named: Named, lookup: Lookup | None) -> Finding:
+    if named.no_id:
+        return Finding(state="not found", said=f"{named.no_id} is no arXiv id", ours=named.no_id)
     if lookup is None or lookup.outcome in {"found", "accepted"}:
         what = f"arXiv:{named.arxiv}" if named.arxiv else "its title"
         return Finding(state="not yet checked", said=f"arXiv was not asked about {what} yet")
@@ -217,33 +247,50 @@ def _versions_missing(named: Named, record: Record) -> Iterator[Finding]:
 
 def _withdrawn(known: Known) -> Iterator[Finding]:
     if known.is_withdrawn and known.record:
-        dates = [one.at for one in known.news if one.kind == "withdrawn"]
-        when = dates[-1] if dates else known.record.updated_at
-        said = f"withdrawn with version {known.record.version} of {when:%Y-%m-%d}"
-        yield Finding(state="withdrawn", said=said, theirs=known.record.comment or known.record.abstract)
+        record = known.record
+        first = News(kind="withdrawn", version=record.version, at=record.updated_at)
+        last = next((one for one in reversed(known.news) if one.kind == "withdrawn"), first)
+        said = f"withdrawn with version {last.version} of {last.at:%Y-%m-%d}"
+        yield Finding(state="withdrawn", said=said, theirs=record.comment or record.abstract)
 
 
-def _titles(named: Named, record: Record) -> Iterator[Finding]:
+def _titles(named: Named, known: Known) -> Iterator[Finding]:
+    """A title that is not the one of the version which its page names, for each page that gives it."""
     for title in named.titles:
-        how = likeness(title, record.title)
-        if how != "same":
-            said = "the title on pages is only the beginning of arXiv's" if how == "cut short" else "titles differ"
-            yield Finding(state="title differs", said=said, ours=title, theirs=record.title)
+        for by, version in _who_calls(named, title):
+            record = known.version(version)
+            how = likeness(title, record.title) if record else "same"
+            if record and how != "same":
+                said = "the title on pages is only the beginning of arXiv's" if how == "cut short" else "titles differ"
+                yield Finding(state="title differs", said=said, by=by, ours=title, theirs=record.title)
 
 
-def _later(named: Named, record: Record) -> Iterator[Finding]:
-    first = (record.published_at - ZONES).date()
+def _who_calls(named: Named, title: str) -> list[tuple[Card | None, int | None]]:
+    """The pages that give a title, with the versions that they name; where nobody knows, none."""
+    return [(one.by, one.version) for one in named.called if one.title == title] or [(None, None)]
+
+
+def _later(named: Named, known: Known) -> Iterator[Finding]:
+    """A paper that came after what rests on it; where a version is named, that version."""
     for naming in _each(named.namings):
+        at, what = _came(naming, known)
         last = _last_day(naming.date)
-        if naming.type in SUPPORTS and naming.date and last and first > last:
-            said = f"first at arXiv on {record.published_at:%Y-%m-%d}, after the {naming.by.kind} that rests on it"
+        if at and naming.type in SUPPORTS and naming.date and last and (at - ZONES).date() > last:
             yield Finding(
                 state="later than the statement",
-                said=said,
+                said=f"{what} on {at:%Y-%m-%d}, after the {naming.by.kind} that rests on it",
                 by=naming.by,
                 ours=naming.date.written,
-                theirs=f"{record.published_at:%Y-%m-%d}",
+                theirs=f"{at:%Y-%m-%d}",
             )
+
+
+def _came(naming: Naming, known: Known) -> tuple[datetime | None, str]:
+    """When that came which an entry names: a version, or the paper."""
+    record = known.version(naming.version)
+    if record and record.version == naming.version:
+        return record.updated_at, f"version {record.version} came" if record.version > 1 else "first at arXiv"
+    return (record.published_at if record else None), "first at arXiv"
 
 
 def _newer(named: Named, record: Record) -> Iterator[Finding]:
@@ -278,7 +325,7 @@ def _last_day(said: WrittenDate | None) -> date | None:
 
 
 def _grounded(named: Named, known: Known) -> Finding:
-    record = known.record
+    record = known.version(named.called[0].version if named.called else None)
     title = record.title if record else ""
     said = f"arXiv:{named.arxiv} under this title" if named.arxiv and named.titles else "it is at arXiv"
     if not named.arxiv and known.lookup and known.lookup.proposals:
@@ -308,3 +355,17 @@ def counts(grounds: Iterable[Ground]) -> dict[State, int]:
     """How many papers are first of all what, in the order of how much it matters."""
     headlines = [one.headline.state for one in grounds]
     return {state: headlines.count(state) for state in STATES if state in headlines}
+
+
+def checked(grounds: Iterable[Ground]) -> str:
+    """When arXiv was asked about them last, as a sentence; nothing where it never was."""
+    days = sorted(f"{one.checked_at:%Y-%m-%d}" for one in grounds if one.checked_at)
+    if not days:
+        return ""
+    return f"Checked {days[0]}." if days[0] == days[-1] else f"Checked {days[0]} to {days[-1]}."
+
+
+def summary(grounds: Sequence[Ground]) -> str:
+    """How many papers are what, as a sentence; what is well stands first."""
+    said = ", ".join(f"{number} {state}" for state, number in reversed(counts(grounds).items()))
+    return f"{len(grounds)} paper{'' if len(grounds) == 1 else 's'} named here: {said}."

@@ -31,7 +31,8 @@ from claims.ledger import (
 )
 from kb import attaching
 from kb.attaching import Attachment
-from kb.models import ArxivPaper, Entity, Link, Paper, Suggestion
+from kb.latex import readable
+from kb.models import ArxivEvent, ArxivPaper, Entity, Link, Paper, Suggestion
 from kb.read import Card, card, find
 from kb.sources.arxiv_id import arxiv_id
 from kb.store import Store
@@ -45,8 +46,9 @@ CAUSES: dict[str, DueCause] = {
     "supersedes": "superseded",
     "new version": "new version",
     "withdrawn": "withdrawn",
-    "returned": "new version",
+    "returned": "returned",
 }  # what is said of a paper after which the claim should be tested again
+NEWS_SAID: dict[str, str] = {"new version": "new version", "withdrawn": "withdrawal", "returned": "return"}
 
 
 # --- what stands, folded ---------------------------------------------------------------------------------------------
@@ -71,6 +73,10 @@ class Act(Value):
         """Whether it attaches the paper, or takes note of the news."""
         return isinstance(self.event, PaperAttached)
 
+    def is_with(self, other: "Act") -> bool:
+        """Whether a person said both at once, of several papers."""
+        return self.at == other.at and self.event.kind == other.event.kind and self.news == other.news
+
     def answers(self, news: str, version: int) -> bool:
         """Whether it answers this news, or later ones."""
         return self.event.version > version or (self.event.version == version and self.news == news)
@@ -81,6 +87,19 @@ class Beside(Value):
 
     paper: Act | None = None
     news: Act | None = None
+
+
+class Became(Value):
+    """What became of a paper that a claim rests on, as its row says it."""
+
+    event: News
+    version: int
+    relation: str = ""  # what the paper was attached as; empty where the claim's page cites it
+
+
+def became(row: Suggestion) -> Became | None:
+    """The news that a row tells, if it does."""
+    return Became.model_validate(row.news) if row.news else None
 
 
 class Shown(NamedTuple):
@@ -113,11 +132,10 @@ def inbox_of(entries: Iterable[Entry]) -> dict[str, Beside]:
     return found
 
 
-def shown(beside: Beside | None, match: Mapping[str, Any] | None) -> Shown:
-    """What a suggestion with this MATCH must say of itself: news are new until somebody answers them or later ones."""
-    news = match.get("event") if match else None
+def shown(beside: Beside | None, news: Became | None) -> Shown:
+    """What a suggestion must say of itself: NEWS are new until somebody answers them or later ones."""
     act = None if beside is None else beside.news if news else beside.paper
-    if act is None or (news and match and not act.answers(news, match["version"])):
+    if act is None or (news and not act.answers(news.event, news.version)):
         return Shown("new")
     match act.event:
         case PaperAttached():
@@ -218,17 +236,22 @@ def many(store: Store, pairs: Sequence[tuple[str, str]], deed: Deed, who: str, n
         return _settled(session, [one.done for one in taken], now, leans=isinstance(deed, Attach))
 
 
-def undo(store: Store, claim: str, who: str, now: datetime, seq: int | None = None) -> Done:
-    """Take back what WHO said last of a paper beside this claim, or the entry SEQ, whoever wrote it.
+def undo(store: Store, claim: str, who: str, now: datetime, seq: int | None = None) -> list[Done]:
+    """Take back what WHO said last of papers beside this claim, of one or of many at once; or the entry SEQ, whoever wrote it.
 
     Raises:
         CannotSay: when there is nothing to take back.
     """
-    (done,) = undo_many(store, [(claim, seq)], who, now)
-    return done
+    with store.reading() as session:
+        entity = find(session, claim, "claim")
+        mine = [act for act in standing_acts(ledger.entries(session, entity.id)) if act.event.who == said(who, "who")]
+    if seq is None and not mine:
+        raise _nothing(claim, f"nothing by {who}")
+    meant = [act.seq for act in mine if act.is_with(mine[-1])] if seq is None else [seq]
+    return undo_many(store, [(claim, one) for one in meant], who, now)
 
 
-def undo_many(store: Store, acts: Sequence[tuple[str, int | None]], who: str, now: datetime) -> list[Done]:
+def undo_many(store: Store, acts: Sequence[tuple[str, int]], who: str, now: datetime) -> list[Done]:
     """Take back several acts, named by claim and entry: all, or none of them.
 
     Raises:
@@ -257,15 +280,19 @@ class _Pair(NamedTuple):
     beside: Beside
 
     @property
-    def news(self) -> News | None:
+    def became(self) -> Became | None:
         """What is new about a paper that the claim rests on, where that is what the row is about."""
-        said = (self.row.match or {}).get("event")
-        return next((one for one in NEWS if one == said), None)
+        return became(self.row)
+
+    @property
+    def news(self) -> News | None:
+        """Its kind."""
+        return self.became.event if self.became else None
 
     @property
     def version(self) -> int:
         """The version that the row shows."""
-        return int(self.row.match["version"]) if self.news else self.paper.version
+        return self.became.version if self.became else self.paper.version
 
 
 class _Taken(NamedTuple):
@@ -315,7 +342,7 @@ def _take(session: Session, pair: _Pair, deed: Deed, who: str, now: datetime) ->
     entry = ledger.append(session, pair.claim.id, event, now)
     act = Act(seq=entry.seq, at=now, event=event)
     beside = pair.beside.model_copy(update={"news" if act.news else "paper": act})
-    pair.row.state, pair.row.until = shown(beside, pair.row.match)
+    pair.row.state, pair.row.until = shown(beside, pair.became)
     done = Done(claim=card(pair.claim), arxiv=pair.paper.arxiv, title=pair.paper.title, seq=entry.seq, kind=event.kind)
     if not isinstance(event, PaperAttached):
         return _Taken(done)
@@ -323,7 +350,8 @@ def _take(session: Session, pair: _Pair, deed: Deed, who: str, now: datetime) ->
     done = done.model_copy(update={"relation": event.relation, "due": due, "not_due": not_due})
     if act.news:
         return _Taken(done)
-    weight = None if pair.news else (pair.row.match or {}).get("sureness")
+    match = pair.row.match or {}
+    weight = match.get("sureness") if match.get("stance") == event.relation else None
     return _Taken(done, Attachment(pair.claim.id, pair.paper.arxiv, event.relation, event.span, weight))
 
 
@@ -356,20 +384,24 @@ def _attached(session: Session, pair: _Pair, deed: Attach, paper: Mapping[str, A
         return PaperAttached(**paper, version=version, relation=deed.relation, reason=reason)
     if pair.beside.paper and pair.beside.paper.is_attached:
         _refuse(pair, pair.beside.paper, "attached")
-    span = "" if pair.news else (pair.row.match or {}).get("span", "")
+    span = (pair.row.match or {}).get("span", "")
     return PaperAttached(**paper, version=pair.paper.version, relation=deed.relation, reason=reason, span=span)
 
 
 def _has_news(session: Session, pair: _Pair, relation: str) -> None:
     """Refuse news that are none."""
-    about, paper = f"arXiv:{pair.paper.arxiv}", pair.paper
-    if paper.arxiv not in rests_on(session, pair.claim.id):
+    about = f"arXiv:{pair.paper.arxiv}"
+    if pair.paper.arxiv not in rests_on(session, pair.claim.id):
         raise CannotSay(f"the claim {pair.claim.slug!r} does not rest on {about}: attach it first, as what it is to it")
-    if relation == "withdrawn" and not paper.is_withdrawn:
-        raise CannotSay(f"arXiv does not say that {about} was withdrawn")
-    act = pair.beside.news
-    if act and act.is_attached and act.answers(relation, pair.version):
-        _refuse(pair, act, "attached")
+    said = select(ArxivEvent).where(ArxivEvent.arxiv == pair.paper.arxiv, ArxivEvent.kind == relation)
+    act = pair.beside.paper
+    known = act.event.version if act and act.is_attached else 0
+    if not any(event.version > known or relation != "new version" for event in session.exec(said)):
+        since = f" after version {known}, which was attached" if known and relation == "new version" else ""
+        raise CannotSay(f"arXiv has told of no {NEWS_SAID[relation]} of {about}{since}: `stillholds pull` asks again")
+    told = pair.beside.news
+    if told and told.is_attached and told.answers(relation, pair.version):
+        _refuse(pair, told, "attached")
 
 
 def _open(pair: _Pair, word: str) -> None:
@@ -391,39 +423,41 @@ def _refuse(pair: _Pair, act: Act, word: str) -> None:
 
 
 def _made_due(session: Session, pair: _Pair, event: PaperAttached, seq: int, now: datetime) -> tuple[str, str]:
-    """Make the claim due where the paper speaks against it and runs can tell; why it is, or why not."""
+    """Say in the chain that the claim should be tested again, where the paper speaks against it: why it is due, or why it is
+    not now. It is once it is woken, or has a contract.
+    """
     cause = CAUSES.get(event.relation)
     if cause is None:
         return "", ""
+    reason = readable(event.title) + (f": {event.reason}" if event.reason else "")
+    due = MadeDue(cause=cause, who=event.who, reason=reason, source=f"arXiv:{event.arxiv}v{event.version}", of=seq)
+    ledger.append(session, pair.claim.id, due, now)
     if pair.past.contract is None:
         return "", "it has no contract, so no run can answer that"
     if gone := pair.past.waiting.retired:
-        return (
-            "",
-            f"it was retired by {gone.who} on {gone.at:%Y-%m-%d}; `stillholds wake {pair.claim.slug}` brings it back",
-        )
-    reason = event.title + (f": {event.reason}" if event.reason else "")
-    due = MadeDue(cause=cause, who=event.who, reason=reason, source=f"arXiv:{event.arxiv}v{event.version}", of=seq)
-    ledger.append(session, pair.claim.id, due, now)
+        wakes = f'`stillholds wake {pair.claim.slug} --reason "…"` brings it back'
+        return "", f"it was retired by {gone.who} on {gone.at:%Y-%m-%d}; {wakes}"
     return why_due(due), ""
 
 
-def _take_back(session: Session, claim: Entity, seq: int | None, who: str, now: datetime) -> _Back:
+def _nothing(claim: str, which: str) -> CannotSay:
+    return CannotSay(
+        f"there is nothing to take back on {claim!r}: {which}; `stillholds history {claim}` shows all entries"
+    )
+
+
+def _take_back(session: Session, claim: Entity, seq: int, who: str, now: datetime) -> _Back:
     acts = standing_acts(ledger.entries(session, claim.id))
-    meant = [act for act in acts if (act.event.who == who if seq is None else act.seq == seq)]
-    if not meant:
-        which = f"entry {seq} is nothing that was made of a paper, or was taken back" if seq else f"nothing by {who}"
-        raise CannotSay(
-            f"there is nothing to take back on {claim.slug!r}: {which}; `stillholds history {claim.slug}` shows all entries"
-        )
-    act = meant[-1]
+    act = next((act for act in acts if act.seq == seq), None)
+    if act is None:
+        raise _nothing(claim.slug, f"entry {seq} is nothing that was made of a paper, or was taken back")
     ledger.append(session, claim.id, PaperUndone(seq=act.seq, who=who), now)
     beside = inbox_of(ledger.entries(session, claim.id)).get(act.event.arxiv)
     row = _row(session, claim.id, act.event.arxiv)
     was_attached = act.is_attached and act.news is None
-    if was_attached and (row.match or {}).get("event") and row.arxiv not in _cited(session, claim.id):
-        row.match, row.score = None, 0.0  # news of what the claim no longer rests on
-    row.state, row.until = shown(beside, row.match)
+    if was_attached and row.arxiv not in _cited(session, claim.id):
+        row.news = None  # of what the claim no longer rests on
+    row.state, row.until = shown(beside, became(row))
     event = act.event
     done = Done(claim=card(claim), arxiv=event.arxiv, title=event.title, seq=act.seq, kind="undone")
     return _Back(done, (claim.id, event.arxiv), was_attached)

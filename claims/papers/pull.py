@@ -1,8 +1,8 @@
 """Pulls what is new at arXiv for the saved queries, page by page.
 
 Every page is recorded in one transaction together with where the pull then stands (`claims.papers.windows`), so that it may be
-broken off at any point, by whatever death, and goes on there. What is new is handed on once all queries are in; a query
-that is in and not handed on is known by its `under_way`.
+broken off at any point, by whatever death, and goes on there. What is new is handed on once all queries were asked;
+every event knows whether it was.
 """
 
 import os
@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
 from claims.errors import BadQuery, NoQuery, PullRuns
-from claims.papers import queries, windows
+from claims.papers import arrivals, queries, windows
 from claims.papers.looking_up import Asking, ask_about
 from claims.papers.pulled import Means, Pulled, State, Tally
 from claims.papers.terms import Terms
@@ -24,10 +25,13 @@ from kb.alone import alone
 from kb.errors import NotFound
 from kb.models import ArxivEvent, ArxivPaper, ArxivQuery
 from kb.sources.arxiv import ArxivRefused, Batch, window
+from kb.sources.arxiv_record import Record
 from kb.store import Store
 
 LATELY = timedelta(hours=20)  # a day, less what a daily pull may come earlier than the one before
+SELDOM = timedelta(days=6)  # as often is asked about a paper that nobody leans on, and that nobody is asked to read
 WATCHED = 2000  # ids that one pull asks about
+AT_ONCE = 500  # rows in one statement
 KNOWN_HERE = "papers known here"  # what is asked about by id beside the queries
 IN_A_ROW = 2  # queries that fail for a reason that may pass: then the others are not even tried
 SHOWN = 5  # ids in a note
@@ -62,9 +66,9 @@ def pull(
     after: After = _nothing,
 ) -> list[Pulled]:
     """Pull the queries with these NAMES, or all that are on; and ask, once a day, about the papers that the library
-    names, has in its inbox or has attached. SINCE is the first day where a query has not come further yet. AFTER is told
-    the ids of all papers that are new, or of which something is. What it cannot take now (it says False, or raises) it
-    is told again by the next pull, as it is what a pull that broke off had brought.
+    names, has in its inbox or has attached, and about all others once a week. SINCE is the first day where a query has
+    not come further yet. AFTER is told the ids of all papers that are new, or of which something is. What it cannot take
+    now (it says False, or raises) it is told again by the next pull, as it is what a pull that broke off had brought.
 
     Raises:
         NoQuery: when there is none of a name.
@@ -77,8 +81,6 @@ def pull(
         with store.reading() as session:
             rows = queries.chosen(session, names)
             chosen = [_Query(row.id, row.name, Terms.model_validate(row.terms)) for row in rows]
-        if not chosen:
-            return []
         going = _Pull(store, arxiv, means, since)
         done = [*going.ask_all(chosen), *going.ask_about_known()]
         going.hand_on(after)
@@ -110,7 +112,6 @@ class _Pull:
 
     def __init__(self, store: Store, arxiv: Asking, means: Means, since: datetime | None) -> None:
         self.store, self.arxiv, self.means, self.since = store, arxiv, means, since
-        self.began_at = means.clock()
         self.by = f"process {os.getpid()} on {socket.gethostname()}"
         self._failed_in_a_row = 0
         self._stopped_by: ArxivRefused | None = None  # nothing is asked any more
@@ -138,7 +139,7 @@ class _Pull:
             return self._failed(query, tally, str(error))
         except ArxivRefused as refused:
             self._take_to_heart(refused)
-            return self._failed(query, tally, str(refused), refused.resume_at)
+            return self._failed(query, tally, str(refused), refused)
         self._failed_in_a_row = 0
         return self._told(query, tally, "done")
 
@@ -156,13 +157,15 @@ class _Pull:
                 row.problem = words
         return self._told(query, Tally(), "not asked", words, why.resume_at)
 
-    def _failed(self, query: _Query, tally: Tally, words: str, resume_at: datetime | None = None) -> Pulled:
+    def _failed(self, query: _Query, tally: Tally, words: str, refused: ArxivRefused | None = None) -> Pulled:
+        resume_at = refused.resume_at if refused else None
         with self.store.writing() as session:
             row = session.get(ArxivQuery, query.id)
             if row is not None:
                 now = self.means.clock()
                 way = _way_of(row) or self._way(now)
-                failed = {"failures": way.failures + 1, "seen_at": now, "resume_at": resume_at}
+                spoilt = way.spoilt + bool(refused and refused.is_spoilt)
+                failed = {"failures": way.failures + 1, "spoilt": spoilt, "seen_at": now, "resume_at": resume_at}
                 row.problem, row.under_way = words, _kept(way.model_copy(update=failed))
         return self._told(query, tally, "failed", words, resume_at)
 
@@ -174,9 +177,8 @@ class _Pull:
             return tally.pulled(query.name, state, row.reached_at if row else None, problem, resume_at)
 
     def _way(self, now: datetime, before: UnderWay | None = None) -> UnderWay:
-        """A way that begins. What an earlier one brought and did not hand on is still to be."""
-        began_at = min(before.began_at, self.began_at) if before else self.began_at
-        return UnderWay(began_at=began_at, seen_at=now, by=self.by, failures=before.failures if before else 0)
+        """A way that begins, after one that came nowhere."""
+        return UnderWay(began_at=now, seen_at=now, by=self.by, failures=before.failures if before else 0)
 
     def _go_on(self) -> None:
         if self.means.is_cancelled():
@@ -185,8 +187,7 @@ class _Pull:
     # --- searches -----------------------------------------------------------------------------------------------------
 
     def _search(self, query: _Query, tally: Tally) -> None:
-        way = self._begin(query)
-        tally.asks = way.asks
+        way = self._begin(query, tally)
         then: windows.Next = "page"
         while then != "end":
             self._go_on()
@@ -203,69 +204,93 @@ class _Pull:
             self.means.watcher.page(query.name, min(read.read, batch.total), batch.total)
             _mind_what_is_missing(read, then, tally)
 
-    def _begin(self, query: _Query) -> UnderWay:
+    def _begin(self, query: _Query, tally: Tally) -> UnderWay:
         """Begin, or go on where the last pull was broken off."""
         with self.store.writing() as session:
             row, now = _row(session, query), self.means.clock()
-            asks, before = queries.asked(session, query.terms), _way_of(row)
+            tally.asks, before = queries.asked(session, query.terms), _way_of(row)
             if before is None or before.begins is None:
-                begins, until = windows.start(row.reached_at, self.since, now)
-                dates = {"asks": asks, "begins": begins, "ends": until, "until": until}
-                way = self._way(now, before).model_copy(update=dates)
+                start = windows.start(windows.Seen(row.reached_at, row.looked_back_at), self.since, now)
+                dates = {
+                    "begins": start.begins,
+                    "ends": start.ends,
+                    "until": start.ends,
+                    "looks_back": start.looks_back,
+                }
+                way = self._way(now, before).model_copy(update={"asks": tally.asks, **dates})
             else:
-                way = windows.resumed(_unstuck(session, before, now), asks, self.since, now)
+                tally.notes += _given_up(before)
+                way = windows.resumed(_unstuck(session, before, now), tally.asks, self.since, now)
                 way = way.model_copy(update={"by": self.by, "seen_at": now})
             row.under_way, row.problem = _kept(way), ""
         return way
 
     def _record(self, query: _Query, batch: Batch, step: "_Step", tally: Tally) -> None:
         """One answer, and where the pull stands after it: in together, or not at all."""
+        between = self._between(batch.records)
         with self.store.writing() as session:
             row, now = _row(session, query), self.means.clock()
-            events = arxiv_papers.put(session, batch.records, now)
+            events = arxiv_papers.put(session, [*between, *batch.records], now)
             found = arxiv_papers.found(session, query.id, [one.arxiv for one in batch.records], now)
             if step.then in {"window", "end"}:
-                row.reached_at = windows.reached(step.ends, now, batch.said_at)
+                row.reached_at = windows.reached(step.ends, now, batch.said_at, row.reached_at)
             if step.then == "end":
-                self._close(row, step.way.began_at, now)
+                row.looked_back_at = now if step.way.looks_back else row.looked_back_at
+                _close(row, now)
             else:
-                row.under_way = _kept(step.way.model_copy(update={"seen_at": now, "failures": 0, "resume_at": None}))
+                going = {"seen_at": now, "failures": 0, "spoilt": 0, "resume_at": None}
+                row.under_way = _kept(step.way.model_copy(update=going))
         tally.count(events, found)
         tally.notes += batch.problems
 
-    def _close(self, row: ArxivQuery, began_at: datetime, now: datetime) -> None:
-        """A query is in; `hand_on` ends it."""
-        row.under_way = _kept(UnderWay(began_at=began_at, seen_at=now, by=self.by, is_in=True))
-        row.pulled_at, row.problem = now, ""
+    def _between(self, records: Sequence[Record]) -> list[Record]:
+        """The versions of papers that came and went since they were seen last, oldest first: one of them may say that
+        the paper was withdrawn.
+        """
+        with self.store.reading() as session:
+            missed = arxiv_papers.between(session, records)[: self.means.page]
+        found = self.arxiv.by_ids(missed).records if missed else ()
+        return sorted(found, key=lambda record: (record.arxiv, record.version))
 
     # --- by id --------------------------------------------------------------------------------------------------------
 
     def _ask_for_named(self, query: _Query, tally: Tally) -> None:
         with self.store.writing() as session:
             row, now = _row(session, query), self.means.clock()
-            way = self._way(now, _way_of(row))
-            row.under_way, row.problem = _kept(way), ""
-            ids = arxiv_papers.by_age(session, arxiv_papers.named(session), now - LATELY, now)
+            row.under_way, row.problem = _kept(self._way(now, _way_of(row))), ""
+            named = list(arxiv_papers.named(session))
+            ids = arxiv_papers.by_age(session, named, now - LATELY, now)
         self._ask_by_id(query.name, ids, tally)
+        if len(ids) < len(named):
+            hours = LATELY.total_seconds() / 3600
+            tally.notes.append(
+                f"{len(named) - len(ids)} of {len(named)} ids were asked for in the last {hours:.0f} hours, and not again"
+            )
         with self.store.writing() as session:
             row, now = _row(session, query), self.means.clock()
-            here = select(ArxivPaper.arxiv).where(col(ArxivPaper.arxiv).in_(list(arxiv_papers.named(session))))
-            tally.found = arxiv_papers.found(session, query.id, session.exec(here), now)
-            row.reached_at = now
-            self._close(row, way.began_at, now)
+            here = select(ArxivPaper).where(col(ArxivPaper.arxiv).in_(list(arxiv_papers.named(session))))
+            papers = session.exec(here).all()
+            tally.found = arxiv_papers.found(session, query.id, [paper.arxiv for paper in papers], now)
+            row.reached_at = min([now, *(paper.asked_at for paper in papers)])
+            _close(row, now)
 
     def ask_about_known(self) -> list[Pulled]:
-        """What became of the papers that the library names, has in its inbox or has attached; once a day."""
+        """What became of the papers that came: once a day of those that somebody leans on or is asked to read, less often
+        of all others.
+        """
         with self.store.reading() as session:
             now = self.means.clock()
-            known = {*arxiv_papers.named(session), *arxiv_papers.suggested(session)}
-            ids = arxiv_papers.by_age(session, known, now - LATELY, now)[:WATCHED]
+            named, shown = arxiv_papers.named(session), arrivals.watched(session)
+            others = session.exec(select(ArxivPaper.arxiv)).all()
+            ids = dict.fromkeys(arxiv_papers.by_age(session, named, now - LATELY, now))
+            ids |= dict.fromkeys(arxiv_papers.by_age(session, shown, now - LATELY, now))
+            ids |= dict.fromkeys(arxiv_papers.by_age(session, others, now - SELDOM, now))
         if not ids or self._failed_in_a_row or self._stopped_by is not None:
             return []
         tally = Tally()
         self.means.watcher.begun(KNOWN_HERE)
         try:
-            self._ask_by_id(KNOWN_HERE, ids, tally)
+            self._ask_by_id(KNOWN_HERE, list(ids)[:WATCHED], tally)
             pulled = tally.pulled(KNOWN_HERE, "done", None)
         except _Cancelled:
             pulled = tally.pulled(KNOWN_HERE, "interrupted", None)
@@ -282,9 +307,10 @@ class _Pull:
             self._go_on()
             some = ids[at : at + self.means.page]
             known, settled = ask_about(self.arxiv, some)
+            between = self._between(known.records)
             with self.store.writing() as session:
                 now = self.means.clock()
-                events = arxiv_papers.put(session, known.records, now)
+                events = arxiv_papers.put(session, [*between, *known.records], now)
                 unknown += arxiv_papers.check(session, settled, known.ids, now)
             tally.count(events)
             tally.notes += known.problems
@@ -296,21 +322,19 @@ class _Pull:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def hand_on(self, after: After) -> None:
-        """Tell AFTER what is new; the queries that are in are over then."""
+        """Tell AFTER what is new, and what an earlier pull could not tell it."""
         if self.means.is_cancelled():
             return
         with self.store.reading() as session:
-            ways = [way for row in session.exec(select(ArxivQuery)) if (way := _way_of(row)) is not None]
-            began_at = min([self.began_at, *(way.began_at for way in ways)])
-            since = select(ArxivEvent.arxiv).where(col(ArxivEvent.seen_at) >= began_at).distinct()
-            ids = sorted(session.exec(since))
-        if after(self.store, ids, self.means.clock()) is False:
+            waiting = select(ArxivEvent.id, ArxivEvent.arxiv).where(col(ArxivEvent.is_handed_on).is_(False))
+            events = dict(session.exec(waiting).all())
+        if after(self.store, sorted(set(events.values())), self.means.clock()) is False:
             return
         with self.store.writing() as session:
-            for row in session.exec(select(ArxivQuery)):
-                way = _way_of(row)
-                if way is not None and way.is_in:
-                    row.under_way = None
+            ids = list(events)
+            for at in range(0, len(ids), AT_ONCE):
+                some = col(ArxivEvent.id).in_(ids[at : at + AT_ONCE])
+                session.exec(update(ArxivEvent).where(some).values(is_handed_on=True))
 
 
 class _Step(NamedTuple):
@@ -321,12 +345,28 @@ class _Step(NamedTuple):
     ends: datetime
 
 
+def _close(row: ArxivQuery, now: datetime) -> None:
+    """A query is in."""
+    row.under_way, row.pulled_at, row.problem = None, now, ""
+
+
 def _unstuck(session: Session, way: UnderWay, now: datetime) -> UnderWay:
-    """The same, or, where one page has failed in several pulls, what lies beyond it."""
-    if way.failures < windows.STUCK or not way.ids:
+    """The same, or, where answers to one page could not be used in several pulls, what lies beyond it. What lies before it
+    is in, but where a window is read again because papers lack.
+    """
+    if not way.ids or way.spoilt < (windows.STUCK if way.passes == 1 else windows.GIVEN_UP):
         return way
     newest = select(func.max(ArxivPaper.published_at)).where(col(ArxivPaper.arxiv).in_(way.ids))
     return windows.beyond(way, session.exec(newest).one(), now)
+
+
+def _given_up(way: UnderWay) -> list[str]:
+    """A note where papers are not asked for any more."""
+    if way.passes == 1 or way.spoilt < windows.GIVEN_UP or not windows.lacking(way):
+        return []
+    begins, ends = way.window()
+    window = f"{windows.lacking(way)} papers from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M}"
+    return [f"{window} are given up: answers to a page could not be used, {way.spoilt} times"]
 
 
 def _page(batch: Batch) -> windows.Page:

@@ -133,7 +133,7 @@ def _turn(row: ArxivQuery) -> Turn:
         pulled_at=row.pulled_at,
         tried_at=way.seen_at,
         failures=way.failures,
-        is_broken_off=not way.is_in,
+        is_broken_off=True,
         resume_at=way.resume_at,
     )
 
@@ -170,7 +170,7 @@ def _saved(session: Session, row: ArxivQuery) -> Saved:
         terms=wanted,
         asks=_said(session, wanted),
         papers=session.exec(brought).one(),
-        is_under_way=row.under_way is not None and not UnderWay.model_validate(row.under_way).is_in,
+        is_under_way=row.under_way is not None,
         **row.model_dump(include=columns),
     )
 

@@ -63,9 +63,7 @@ FACETS: Mapping[str, Mapping[str, Phrases]] = {
     "domain": {
         "mathematics and code": phrases("mathematics,math,gsm8k,code,coding,reasoning,verifiable"),
         "open-ended text": phrases("open ended,chat,creative,writing,dialogue,story,stories,open questions,judge"),
-        "questions of fact": phrases(
-            "question answering,hallucination,fact,confabulation,belief,truth,calibration"
-        ),
+        "questions of fact": phrases("question answering,hallucination,fact,confabulation,belief,truth,calibration"),
         "synthetic worlds": phrases("synthetic,toy,tiny,controlled world,laboratory"),
     },
     "size": {

@@ -3,7 +3,8 @@ the one before knew. Pure.
 
 A pull asks for papers by the day they were submitted, in windows. arXiv lists late: what is submitted on a Friday is
 announced on Monday, a holiday or a moderator may hold it longer, and then it appears under its old date. So a pull
-begins a week before the day until which everything was seen, and the first pull of a calendar week a month before it.
+begins a week before the day until which everything was seen, and the first of a calendar week that comes to its end a
+month before it.
 What is held for up to three weeks is found so; what is held for longer may be missed.
 
 Deep in a list arXiv's pages are not to be relied on, so a window with too many papers is cut. A list may change while
@@ -17,8 +18,8 @@ everything was seen is the earlier of this clock and the one that arXiv's answer
 leaves nothing out, and one that is ahead does not carry the position along.
 """
 
-from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
@@ -26,12 +27,15 @@ from verifiers.measurement import Value
 
 OVERLAP = timedelta(days=7)  # for what is listed late
 FIRST = timedelta(days=30)  # how far back a new query looks, and every query once a week
+OLDEST = datetime(1991, 8, 14, tzinfo=UTC)  # arXiv's first paper
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)  # what says that it is earlier, when this was written, is no clock
 AHEAD = timedelta(days=2)  # of this machine's clock: it may be wrong, and so may a paper's date
 MOST = 2000  # papers in a window
 ROOM = 0.8  # of them that a cut window is likely to have: papers do not come evenly
 SHORTEST = timedelta(minutes=1)  # arXiv's dates are no finer
 PASSES = 2  # over a window in one pull; in the next there is one more
-STUCK = 2  # pulls that failed at the same page
+STUCK = 2  # unusable answers to the same page, each in another pull
+GIVEN_UP = 6  # and to a page of a window that is read again
 
 Next = Literal["page", "window", "end", "again", "short"]
 
@@ -54,14 +58,30 @@ class UnderWay(Value):
     seen_at: AwareDatetime  # when its last page came, or its last try failed
     by: str = ""  # who pulls
     failures: int = 0  # in a row
+    spoilt: int = 0  # of these, answers to the same page that nobody could use
     resume_at: AwareDatetime | None = None  # not before then, as arXiv said
-    is_in: bool = False  # all of it; what was new is not handed on yet
+    looks_back: bool = False  # as far as a new query
 
     def window(self) -> tuple[datetime, datetime]:
         """The window that it is at."""
         if self.begins is None or self.ends is None:
             raise ValueError("this query has no dates")
         return self.begins, self.ends
+
+
+class Seen(NamedTuple):
+    """Until when a query has seen everything, and when it last looked far back."""
+
+    reached_at: datetime | None
+    looked_back_at: datetime | None
+
+
+class Start(NamedTuple):
+    """What a pull that begins covers."""
+
+    begins: datetime
+    ends: datetime
+    looks_back: bool
 
 
 class Page(Value):
@@ -72,15 +92,12 @@ class Page(Value):
     unreadable: int = 0
 
 
-def start(reached_at: datetime | None, since: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    """From when until when a pull covers: from SINCE where that is said, but never from later than it must."""
-    seen = now - FIRST if reached_at is None else min(reached_at, now) - _overlap(reached_at, now)
-    begins = min(seen, since) if since and reached_at else since or seen
-    return _minute(begins), _minute(now + AHEAD)
-
-
-def _overlap(reached_at: datetime, now: datetime) -> timedelta:
-    return OVERLAP if reached_at.isocalendar()[:2] >= now.isocalendar()[:2] else FIRST
+def start(query: Seen, since: datetime | None, now: datetime) -> Start:
+    """What a pull covers: from SINCE where that is said, but never from later than it must."""
+    looks_back = query.looked_back_at is None or query.looked_back_at.isocalendar()[:2] != now.isocalendar()[:2]
+    seen = min(query.reached_at or now, now) - (FIRST if looks_back else OVERLAP)
+    begins = min(since, seen if query.reached_at else now) if since else seen
+    return Start(_minute(max(begins, OLDEST)), _minute(now + AHEAD), looks_back)
 
 
 def resumed(way: UnderWay, asks: str, since: datetime | None, now: datetime) -> UnderWay:
@@ -89,8 +106,8 @@ def resumed(way: UnderWay, asks: str, since: datetime | None, now: datetime) -> 
     """
     begins, ends = way.window()
     until = max(way.until or ends, _minute(now + AHEAD))
-    if since and since < begins:
-        return _window(way, _minute(since), until, until).model_copy(update={"asks": asks})
+    if since and max(since, OLDEST) < begins:
+        return _window(way, _minute(max(since, OLDEST)), until, until).model_copy(update={"asks": asks})
     if asks != way.asks:
         return _window(way, begins, ends, until).model_copy(update={"asks": asks})
     return way.model_copy(update={"until": until})
@@ -168,15 +185,17 @@ def _next_window(way: UnderWay) -> tuple[UnderWay, Next]:
 
 def _window(way: UnderWay, begins: datetime, ends: datetime, until: datetime) -> UnderWay:
     """Nothing read yet of a window."""
-    kept = way.model_dump(include={"asks", "began_at", "seen_at", "by", "failures", "resume_at"})
+    kept = way.model_dump(include={"asks", "began_at", "seen_at", "by", "failures", "resume_at", "looks_back"})
     return UnderWay(begins=begins, ends=min(ends, until), until=until, **kept)
 
 
-def reached(ends: datetime, now: datetime, said_at: datetime | None) -> datetime:
+def reached(ends: datetime, now: datetime, said_at: datetime | None, before: datetime | None) -> datetime:
     """Until when everything was seen, once a window is whole that ENDS then: no later than now, by this machine's clock
-    and by that of arXiv's answer.
+    and by that of arXiv's answer; and, whatever that says, no earlier than it was seen BEFORE.
     """
-    return min(moment for moment in (ends, now, said_at) if moment is not None)
+    clocks = [now] if said_at is None or said_at < WRITTEN else [now, said_at]
+    seen = min(ends, *clocks)
+    return seen if before is None else max(seen, min(before, now))
 
 
 def _minute(at: datetime) -> datetime:

@@ -1,25 +1,30 @@
 """A paper as a bibliography has it, and the key by which texts cite it. Pure.
 
-A key is made of the first author's name, the year of the first version and a word of the title: `cui2025entropy`. Where
-several papers of a library would have the same one, each carries its id too, so that a key which stands in somebody's
-text never comes to mean another paper.
+A key is made of the first author's name, the year of the first version, a word of the title and the paper's id:
+`cui2025entropy-2505.22617`. It is made of the paper alone, whatever else is in a library, so that a key which stands in
+somebody's text never comes to mean another paper. It begins with a letter or digit and holds letters, digits and single
+hyphens and points between them, which BibTeX, biber, Zotero and Pandoc (https://pandoc.org/MANUAL.html#citation-syntax) all
+take for one key.
 """
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 
 from slugify import slugify
 
 from kb.latex import readable
 from kb.sources.arxiv_record import Record
 from kb.sources.page import Value
+from kb.text import identity
 
 _COMMON = frozenset("about after before between from have into over than that their them then these they this through under "
                     "toward towards upon what when where which while will with within without does".split())  # fmt: skip
 SHORTEST = 4  # letters of a word that a title is known by
+_BETWEEN = re.compile(r"[^a-z0-9]+")
+_DIGEST = 8  # hexadecimal digits
 _NAMED = ("collaboration", "consortium", "group", "team", "project", "committee")
 
 
@@ -58,46 +63,41 @@ def work_of(record: Record) -> Work:
         version=record.version,
         primary=record.categories[0] if record.categories else "",
         categories=record.categories,
-        doi=record.doi,
+        doi=_first_doi(record.doi),
         journal=record.journal,
         abstract=record.abstract,
         note="Withdrawn" if record.is_withdrawn else "",
     )
 
 
+def _first_doi(said: str) -> str:
+    """Of several DOIs, which arXiv sends with a space between them, the first: together they are none."""
+    return next((one.rstrip(",;") for one in said.split()), "")
+
+
 def keys(works: Sequence[Work]) -> list[str]:
-    """A key for each; pass all papers of a library, so that what is exported together with what makes no difference."""
-    plain = [key(work) for work in works]
-    often = Counter(plain)
-    told = [f"{one}-{_mark(work)}" if often[one] > 1 else one for one, work in zip(plain, works, strict=True)]
-    return _numbered(told)
+    """A key for each. A paper that is there twice has two: a bibliography has no key twice."""
+    found: dict[str, None] = {}
+    for one in map(key, works):
+        others = (f"{one}-{number}" for number in count(2))
+        found[one if one not in found else next(other for other in others if other not in found)] = None
+    return list(found)
 
 
 def key(work: Work) -> str:
-    """Author, year, word, in small letters of ASCII."""
+    """Author, year, word and what tells a paper from all others, in small letters of ASCII."""
     author = slugify(family(work.authors[0])).replace("-", "") if work.authors else ""
     words = [word for word in re.split(r"-+", slugify(readable(work.title))) if word]
     telling = [word for word in words if len(word) >= SHORTEST and word not in _COMMON and not word.isdigit()] or words
     year = str(work.year) if work.year else ""
-    if author:
-        return f"{author}{year}{telling[0] if telling else ''}"
-    return f"{''.join(telling[:2]) or 'untitled'}{year}"
+    name = f"{author}{year}{telling[0] if telling else ''}" if author else f"{''.join(telling[:2]) or 'untitled'}{year}"
+    return f"{name}-{_mark(work)}"
 
 
 def _mark(work: Work) -> str:
-    """What tells a paper from all others: its id, else its title."""
-    own = re.sub(r"[^a-z0-9.]+", "-", work.arxiv.lower()) if work.arxiv else ""
-    return own or hashlib.sha256(work.title.encode()).hexdigest()[:6]
-
-
-def _numbered(told: Sequence[str]) -> list[str]:
-    """The same paper twice is two entries still: a bibliography has no key twice."""
-    seen: Counter[str] = Counter()
-    found = []
-    for one in told:
-        seen[one] += 1
-        found.append(one if seen[one] == 1 else f"{one}-{seen[one]}")
-    return found
+    """Its id at arXiv, else its DOI, else a digest of its title."""
+    own = _BETWEEN.sub(lambda found: "." if found[0] == "." else "-", (work.arxiv or work.doi).lower()).strip(".-")
+    return own or hashlib.sha256((identity(work.title) or work.title).encode()).hexdigest()[:_DIGEST]
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

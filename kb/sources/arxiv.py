@@ -1,7 +1,8 @@
 """arXiv's query API: a search, or ids → records. Nothing is asked faster than arXiv allows, whoever asks."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -18,12 +19,15 @@ if TYPE_CHECKING:  # the package and its HTTP library are loaded by whoever asks
     from kb.sources.arxiv_feed import Feed
     from kb.sources.arxiv_wire import Limits, Wire
 
-__all__ = ["LARGEST", "REAL", "Arxiv", "ArxivRefused", "Batch", "Known", "window"]
+__all__ = ["LARGEST", "LONGEST_QUERY", "REAL", "Arxiv", "ArxivRefused", "Batch", "Known", "window"]
 
 REAL: Final = "https://export.arxiv.org/api/query"
 LARGEST: Final = 2000  # entries on one page
 _IDS_AT_ONCE: Final = 100
-_LONGEST_QUERY: Final = 4000  # characters: an address must hold it
+_ALONE: Final = 12  # ids that are asked for one by one, where nobody can tell which of them an answer is about
+# The first paper under an id of this form: an answer of arXiv's without it is no answer.
+_FIRST: Final = {"arxiv.org": "0704.0001"}
+LONGEST_QUERY: Final = 4000  # characters: an address must hold it
 # Seconds for which everybody stays away after an attempt that failed; the last, after the last, only from a busy arXiv.
 _PAUSES: Final = (5.0, 20.0, 60.0)
 
@@ -43,14 +47,20 @@ class Batch(NamedTuple):
         """How many entries the page has."""
         return len(self.records) + len(self.problems)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it has fewer entries than are counted, as the first page of a search that has only one."""
+        return self.length < self.total
+
 
 class Known(NamedTuple):
-    """What arXiv says of ids. Where `problems` name entries that cannot be read, each in words, an id without a record may
-    be one of them: only where there are none does arXiv not know it.
+    """What arXiv says of ids. An id without a record is one that arXiv does not have, unless it is among the `unsure`:
+    those of which nobody knows, because of the `problems`, each in words.
     """
 
     records: tuple[Record, ...]
     problems: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
 
     @property
     def ids(self) -> set[str]:
@@ -76,21 +86,24 @@ class Arxiv:
         self._host = _host(self.url)
         self._pace = pace or Pace()
         self._waiting, self._pauses, self._limits = waiting, pauses, limits
+        self._sent: str | None = None  # a paper that it sent last, so that it has it
         if self._host == "arxiv.org" and self._pace.interval < INTERVAL:
             raise ValueError(f"arXiv asks for {INTERVAL:g} seconds between requests, not {self._pace.interval:g}")
 
-    def search(self, query: str, start: int = 0, size: int = 100) -> Batch:
-        """The page of SIZE results of QUERY from number START on, the earliest submitted first.
+    def search(self, query: str, start: int = 0, size: int = 100, *, likest_first: bool = False) -> Batch:
+        """The page of SIZE results of QUERY from number START on, the earliest submitted first, or those that are most
+        like QUERY.
 
         Raises: ArxivRefused.
         """
         if start < 0 or not 0 < size <= LARGEST:
             raise ValueError(f"a page has 1 to {LARGEST} entries from number 0 on, not {size} from {start}")
-        if not query.strip() or len(query) > _LONGEST_QUERY:
+        if not query.strip() or len(query) > LONGEST_QUERY:
             raise ArxivRefused(
-                f"a query has 1 to {_LONGEST_QUERY} characters, and this one has {len(query)}; shorten it, or make it two"
+                f"a query has 1 to {LONGEST_QUERY} characters, and this one has {len(query)}; shorten it, or make it two"
             )
-        return self._page({"query": query}, start, size, least=1)
+        by = "Relevance" if likest_first else "SubmittedDate"
+        return self._page({"query": query}, start, size, least=1, by=by)
 
     def by_ids(self, ids: Sequence[str]) -> Known:
         """The papers that have these ids, each in the version that its id names or else in its newest one, in the order of
@@ -99,17 +112,51 @@ class Arxiv:
         Raises: ArxivRefused, also when one of IDS is no arXiv id.
         """
         asked = list(dict.fromkeys(map(_asked, ids)))
-        found: dict[tuple[str, int], Record] = {}
-        problems: list[str] = []
-        for at in range(0, len(asked), _IDS_AT_ONCE):
-            page = asked[at : at + _IDS_AT_ONCE]
-            batch = self._page({"id_list": page}, 0, len(page), least=None)
-            problems += batch.problems
-            found |= {(record.arxiv, record.version): record for record in batch.records}
+        answers = [self._of_ids(asked[at : at + _IDS_AT_ONCE]) for at in range(0, len(asked), _IDS_AT_ONCE)]
+        found = {(record.arxiv, record.version): record for known in answers for record in known.records}
         order = {name: place for place, name in reversed(list(enumerate(asked)))}
-        return Known(tuple(sorted(found.values(), key=lambda record: _place(record, order))), tuple(problems))
+        return Known(
+            tuple(sorted(found.values(), key=lambda record: _place(record, order))),
+            tuple(problem for known in answers for problem in known.problems),
+            frozenset(one for known in answers for one in known.unsure),
+        )
 
-    def _page(self, asked: dict[str, Any], start: int, size: int, least: int | None) -> Batch:
+    def _of_ids(self, ids: Sequence[str]) -> Known:
+        """What arXiv says of so many IDS as fit into one question. For one that it does not have, it sends nothing, or an
+        entry that says nothing, or fewer entries than it counts. So what did not come is asked for again, beside a paper
+        that it does have: an answer without that one says nothing either.
+        """
+        first = self._ids_page(ids)
+        missing = _missing(ids, first.records)
+        if not missing or not (first.is_short or _unread(first)):
+            return Known(first.records)
+        witness = list(filter(None, [self._sent or _FIRST.get(self._host)]))
+        again = self._ids_page([*missing, *witness])
+        if _missing(witness, again.records):
+            problem = f"arXiv left out {witness[0]}, which it has, and {len(missing)} that may be there"
+            return _unless_empty(Known(first.records, (problem,), frozenset(missing)))
+        records = (*first.records, *(record for record in again.records if _is_asked(record, missing)))
+        missing = _missing(missing, records)
+        return self._one_by_one(records, missing) if missing and _unread(again) else Known(records)
+
+    def _one_by_one(self, records: tuple[Record, ...], missing: Sequence[str]) -> Known:
+        """Ask for each of the ids MISSING alone, so that an entry which cannot be read is that of the id."""
+        problems: list[str] = []
+        unsure = set(missing[_ALONE:])
+        for one in missing[:_ALONE]:
+            alone = self._ids_page([one])
+            records += tuple(record for record in alone.records if _is_asked(record, [one]))
+            if _unread(alone):
+                problems += _unread(alone)
+                unsure.add(one)
+        return Known(records, tuple(problems), frozenset(unsure))
+
+    def _ids_page(self, ids: Sequence[str]) -> Batch:
+        page = self._page({"id_list": list(ids)}, 0, len(ids), least=0)
+        self._sent = page.records[0].arxiv if page.records else self._sent
+        return page
+
+    def _page(self, asked: dict[str, Any], start: int, size: int, least: int, by: str = "SubmittedDate") -> Batch:
         import arxiv
         import requests
 
@@ -124,8 +171,8 @@ class Arxiv:
             pauses=self._pauses,
             limits=self._limits,
         )
-        by, order = arxiv.SortCriterion.SubmittedDate, arxiv.SortOrder.Ascending
-        search = arxiv.Search(**asked, max_results=None, sort_by=by, sort_order=order)
+        order = arxiv.SortOrder.Descending if by == "Relevance" else arxiv.SortOrder.Ascending
+        search = arxiv.Search(**asked, max_results=None, sort_by=arxiv.SortCriterion[by], sort_order=order)
         try:
             results = list(self._client(wire, size).results(search, offset=start))
         except (requests.RequestException, arxiv.ArxivError, ValueError) as error:
@@ -166,7 +213,8 @@ def _address(text: str) -> str:
 
     Raises: ArxivRefused.
     """
-    refused = ArxivRefused(f"{text[:100]!r} is no address of an arXiv API; STILLHOLDS_ARXIV_URL has to be like {REAL}")
+    told = _without_login(text)[:100]
+    refused = ArxivRefused(f"{told!r} is no address of an arXiv API; STILLHOLDS_ARXIV_URL has to be like {REAL}")
     try:
         parts = urlsplit(text.strip())
         is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -177,6 +225,13 @@ def _address(text: str) -> str:
     path = parts.path.rstrip("/")
     path = {"": "/api/query", "/api": "/api/query"}.get(path, path)
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _without_login(text: str) -> str:
+    """TEXT, which may be no address, without whatever stands in it to log in with."""
+    before, _, after = text.rpartition("@")
+    scheme = re.match(r"[a-z][a-z0-9+.-]*://", before, re.IGNORECASE)
+    return f"{scheme[0] if scheme else ''}{after}"
 
 
 def _host(url: str) -> str:
@@ -191,6 +246,33 @@ def _asked(text: str) -> str:
     if named is None:
         raise ArxivRefused(f"{text[:60]!r} is no arXiv id; ids are like 2605.25459, 2605.25459v2 or hep-th/9901001")
     return named[0] if named[1] is None else f"{named[0]}v{named[1]}"
+
+
+def _is_asked(record: Record, ids: Collection[str]) -> bool:
+    return record.arxiv in ids or f"{record.arxiv}v{record.version}" in ids
+
+
+def _missing(ids: Sequence[str], records: Collection[Record]) -> list[str]:
+    """Those of IDS that no record has."""
+    here = {record.arxiv for record in records} | {f"{record.arxiv}v{record.version}" for record in records}
+    return [one for one in ids if one not in here]
+
+
+def _unread(batch: Batch) -> tuple[str, ...]:
+    """What cannot be read in an answer to ids. An entry that says nothing is arXiv's word for an id that it lacks."""
+    from kb.sources.arxiv_feed import NOTHING
+
+    return tuple(problem for problem in batch.problems if problem != NOTHING)
+
+
+def _unless_empty(known: Known) -> Known:
+    """What came, if anything did.
+
+    Raises: ArxivRefused.
+    """
+    if not known.records:
+        raise ArxivRefused(f"{known.problems[0]}; try again later", passing=True)
+    return known
 
 
 def _place(record: Record, order: dict[str, int]) -> int:

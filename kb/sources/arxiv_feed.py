@@ -17,6 +17,7 @@ _ERRORS = "/api/errors"
 _PROLOG = re.compile(r"\ufeff?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _RATE = re.compile(r"\s*rate exceeded", re.IGNORECASE)
 _DIGITS = 9  # of a total
+NOTHING = "an entry has neither an id nor a title"  # what may stand where arXiv has no paper of an id
 _SHOWN = 200  # characters of somebody else's text in a message
 
 
@@ -120,6 +121,8 @@ def _taken_out(root: Any, entry: Any) -> Iterator[str]:
 
 def _problem(entry: Any) -> str:
     name = (entry.findtext(f"{_ATOM}id") or "").strip()
+    if not name and not plain(entry.findtext(f"{_ATOM}title") or ""):
+        return NOTHING
     named = versioned(name)
     if named is None or named[1] is None:
         return f"an entry is called {shown(name)!r}, which is no id with a version"

@@ -7,9 +7,30 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from kb.sources.page import Value
 
-# How authors and administrators say it: in the comment, or in place of the abstract.
+# How authors and administrators say it, in the comment or in place of the abstract. "This paper was withdrawn from ICLR",
+# "a previous version of this paper was withdrawn" and "the data were withdrawn" are something else.
+_PAPER = "(?:paper|article|submission|manuscript|work|preprint|e-?print|letter|note|report|draft|document|contribution)"
+_OURS = "(?:this|the|our|my|their|his|her)"
+_SOON = r"(?:(?:now|temporarily|voluntarily|hereby|since|therefore|thus|currently|being)\s+)*"
+_WAS = rf"(?:(?:has|had)\s+{_SOON}been|is|was)\s+{_SOON}"
+_FROM_ARXIV = r"(?!\s+(?:by\s+(?:\w+\s+){1,2})?from\s+(?!(?:the\s+)?arxiv\b))"
+_BY_ARXIV = r"\s+by\s+(?:the\s+)?arxiv\b"
+_BEGINS = r"(?:^\W*|[.;:,!(\[]\s*)"  # a sentence, or a part of one
+_DONE = rf"withdrawn\b{_FROM_ARXIV}"
+_WHY = r"\s+(?:by|due|because|owing|since)\b"
 _WITHDRAWN = re.compile(
-    r"\b(?:this|the)\s+(?:paper|article|submission|manuscript|work|preprint)\s+(?:has\s+been|is|was)\s+withdrawn\b|^\s*withdrawn\b",
+    "|".join(
+        [
+            rf"(?<!of\s)\b{_OURS}\s+{_PAPER}\s+{_WAS}{_DONE}",
+            rf"{_BEGINS}(?:this\s+|the\s+)?{_PAPER}\s+(?:{_WAS})?{_DONE}",
+            rf"{_BEGINS}(?:has\s+been\s+)?{_DONE}(?={_WHY})",
+            rf"(?:^\W*|[.;!]\s+){_DONE}(?=\W*$|\s*[.;:,!—–]|\s+(?:for|as|in\s+favou?r|on|until|pending)\b|\s+-)",
+            rf"(?:\bthis\s+|{_BEGINS})(?:{_PAPER}|version)\s+(?:{_WAS})?(?:withdrawn|removed){_BY_ARXIV}",
+            rf"\b(?:we|i|(?:the\s+)?authors?)\s+(?:of\s+this\s+{_PAPER}\s+)?(?:(?:have|has|had)\s+{_SOON}withdrawn|"
+            rf"(?:am|are|is)\s+{_SOON}withdrawing|{_SOON}withdraws?|withdrew|(?:wish(?:es)?|want|would\s+like|decided|"
+            rf"(?:have|has)\s+decided)\s+to\s+withdraw)\s+(?:it\b|{_OURS}\s+{_PAPER}\b){_FROM_ARXIV}",
+        ]
+    ),
     re.IGNORECASE,
 )
 

@@ -39,13 +39,20 @@ class Limits(NamedTuple):
 
 class Trouble(Exception):
     """One request came to nothing. `again` says whether it is worth asking once more, `away` is what Retry-After says in
-    seconds, `is_busy` that arXiv asks for patience.
+    seconds, `is_busy` that arXiv asks for patience, `is_lost` that nobody knows what it would have said.
     """
 
     def __init__(
-        self, said: str, *, again: bool = False, passing: bool = True, is_busy: bool = False, away: float | None = None
+        self,
+        said: str,
+        *,
+        again: bool = False,
+        passing: bool = True,
+        is_busy: bool = False,
+        is_lost: bool = False,
+        away: float | None = None,
     ) -> None:
-        self.again, self.passing, self.is_busy, self.away = again, passing, is_busy, away
+        self.again, self.passing, self.is_busy, self.is_lost, self.away = again, passing, is_busy, is_lost, away
         super().__init__(said)
 
 
@@ -57,9 +64,9 @@ class Said(NamedTuple):
     body: bytes
 
 
-def understand(said: Said, start: int, least: int | None, wall: float) -> Feed:
+def understand(said: Said, start: int, least: int, wall: float) -> Feed:
     """The feed in an answer to a request for the results from START on. LEAST is how many entries it must have where
-    the total promises as many; None asks for all that were wanted. WALL is our clock.
+    the total promises as many. WALL is our clock.
 
     Raises: Trouble.
     """
@@ -96,9 +103,9 @@ def _status(status: int) -> Trouble:
     return Trouble(f"refuses the request (HTTP {status})", passing=False)
 
 
-def _check_length(feed: Feed, start: int, least: int | None) -> None:
+def _check_length(feed: Feed, start: int, least: int) -> None:
     promised = max(feed.total - start, 0)
-    if feed.length < (promised if least is None else min(promised, least)):
+    if feed.length < min(promised, least):
         raise Trouble(
             f"sent {feed.length or 'no'} entries from number {start} on, though it counts {feed.total} results",
             again=True,
@@ -127,8 +134,8 @@ def _date(text: str) -> datetime | None:
 
 
 class _Deadline:
-    """Ends a connection when its time is up, whatever it is doing. The time limit of a socket begins anew with every
-    byte, so that a slow drip would never end.
+    """Ends a connection when its time is up, whatever it is doing: a handshake too. The time limit of a socket begins anew
+    with every byte, so that a slow drip would never end.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -144,32 +151,52 @@ class _Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self._timer.join()
+        self._let_go()
 
-    def watch(self, connected: socket.socket | None) -> None:
-        """Mind this connection."""
-        self._socket = connected
+    def watch(self, connected: socket.socket) -> None:
+        """Mind this connection. Encryption takes the socket away from whoever has it, so this keeps a second handle."""
+        self._let_go()
+        self._socket = connected.dup()
+        if self.is_over:  # the timer may have found nothing to end
+            self._shut_down()
 
     def _end(self) -> None:
         self.is_over = True
-        if self._socket is not None:
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        watched = self._socket
+        if watched is not None:
             with suppress(OSError):  # it has ended by itself
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                watched.shutdown(socket.SHUT_RDWR)
+
+    def _let_go(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class _WatchedHttp(HTTPConnection):
     deadline: _Deadline
 
-    def connect(self) -> None:
-        super().connect()
-        self.deadline.watch(self.sock)
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self.deadline.watch(connected)
+        return connected
 
 
 class _WatchedHttps(HTTPSConnection):
     deadline: _Deadline
 
-    def connect(self) -> None:
-        super().connect()
-        self.deadline.watch(self.sock)
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self.deadline.watch(connected)
+        return connected
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        if self.deadline.is_over:  # it takes an answer that was cut off for one that is whole
+            raise TimeoutError
 
 
 class Wire(HTTPAdapter):
@@ -184,7 +211,7 @@ class Wire(HTTPAdapter):
         host: str,
         pace: Pace,
         *,
-        least: int | None,
+        least: int,
         waiting: Waiting,
         pauses: Sequence[float],
         limits: Limits | None,
@@ -257,13 +284,14 @@ class Wire(HTTPAdapter):
         if self._deadline.is_over:
             return self._overdue()
         if isinstance(error, requests.ConnectTimeout):
-            return Trouble(f"could not be reached in {self._limits.connect:g} seconds", again=True)
+            return Trouble(f"could not be reached in {self._limits.connect:g} seconds", again=True, is_lost=True)
         if isinstance(error, requests.ReadTimeout) or "timed out" in str(error):
-            return Trouble(f"said nothing for {self._limits.read:g} seconds", again=True)
-        return Trouble(f"could not be reached, or hung up before the end ({_cause(error)})", again=True)
+            return Trouble(f"said nothing for {self._limits.read:g} seconds", again=True, is_lost=True)
+        words = f"could not be reached, or hung up before the end ({_cause(error)})"
+        return Trouble(words, again=True, is_lost=True)
 
     def _overdue(self) -> Trouble:
-        return Trouble(f"did not come to the end of its answer in {self._limits.whole:g} seconds")
+        return Trouble(f"did not come to the end of its answer in {self._limits.whole:g} seconds", is_lost=True)
 
     def get_connection_with_tls_context(self, *args: Any, **how: Any) -> HTTPConnectionPool:
         """A connection that the deadline minds."""
@@ -290,7 +318,8 @@ class Wire(HTTPAdapter):
         if trouble.away is not None and turn.away > self._pace.patience:
             return self._later(f"{self._name} {trouble}", turn.away)
         hint = "try again later" if trouble.passing else "look at what was asked for, and at STILLHOLDS_ARXIV_URL"
-        return ArxivRefused(f"{self._name} {trouble}; {hint}", passing=trouble.passing)
+        is_spoilt = not (trouble.is_busy or trouble.is_lost)
+        return ArxivRefused(f"{self._name} {trouble}; {hint}", passing=trouble.passing, is_spoilt=is_spoilt)
 
     def _refused(self, error: PaceError) -> ArxivRefused:
         if isinstance(error, Held):

@@ -23,7 +23,7 @@ FOLDERS: dict[str, Kind] = {"notes": "note", "lines": "line", "claims": "claim",
 _WIKILINK = re.compile(r"(?<!!)\[\[([^\[\]|#\n]+)(?:#[^\[\]|\n]*)?(?:\|([^\[\]\n]+))?\]\]")
 _CODE = re.compile(r"```.*?```|~~~.*?~~~|`[^`\n]*`", re.DOTALL)
 _HEADING = re.compile(r"#\s+(.+)")
-_PAPER = re.compile(r"(\S+)(?:\s+[–—-]\s+(.+))?")
+_PAPER = re.compile(r"(.+?)(?:\s+[–—-]\s+(.+))?")
 
 
 def _flat(value: Any) -> list[Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from claims.papers.looking_up import Answered
     from kb.store import Store
 
+DAYS = 30
 PATIENCE = (5.0, 20.0)  # somebody waits for the answer: one more attempt, and then what is known
 
 
@@ -41,7 +42,14 @@ def ground(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: show what is known.")] = False,
-    days: Annotated[float, typer.Option(min=0, help="Ask again about what was checked longer ago than this.")] = 30,
+    days: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Ask again about what was checked longer ago than this. Default: 30, and 0 for papers that you name.",
+            show_default=False,
+        ),
+    ] = None,
     accept: Annotated[
         str | None,
         typer.Option(
@@ -70,8 +78,8 @@ def ground(
     and what is found is proposed, never assumed.
 
     It ends with 1 where arXiv could not be asked; what is known is shown all the same. JSON: asked, problem, gate, passed,
-    counts, papers (slug, title, titles, arxiv, date, state, findings with both texts, named_by, arxiv_says, events,
-    proposals, accepted_by, checked_at, met).
+    counts, papers (slug, title, titles, arxiv, date, state, findings with both texts and `by`, the entry that each is
+    about, named_by, arxiv_says, events, proposals, accepted_by, checked_at, met).
     """
     from stillholds import grounding
 
@@ -114,12 +122,24 @@ def _read(store: "Store", entries: "Sequence[str]") -> "list[Ground]":
         return naming.chosen(session, entries) if entries else naming.grounds(session)
 
 
-def _asked(store: "Store", entries: "Sequence[str]", days: float) -> "Answered | None":
+def _papers(store: "Store", entries: "Sequence[str]") -> list[str]:
+    """Those of ENTRIES that are papers, not pages that name some."""
+    from kb.read import find
+    from kb.sources.arxiv_id import versioned
+
+    with store.reading() as session:
+        return [name for name in entries if versioned(name) or find(session, name).kind == "paper"]
+
+
+def _asked(store: "Store", entries: "Sequence[str]", days: float | None) -> "Answered | None":
     from claims.papers import looking_up
     from kb.sources.arxiv import Arxiv
     from stillholds import grounding
 
-    asked = looking_up.wanted(_read(store, entries), now(), days)
+    named = [] if days is not None else _papers(store, entries)  # who names a paper wants to know now
+    asked = looking_up.wanted(_read(store, entries), now(), DAYS if days is None else days)
+    if named:
+        asked = looking_up.both(looking_up.wanted(_read(store, named), now(), 0), asked)
     if not asked.total:
         return None
     with grounding.watching() as terminal:

@@ -58,11 +58,11 @@ def triage(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what waits in the inbox, claim by claim: rank, score with its parts, stance with how sure the guess is, the
-    sentence and the reason; for a contradiction the run of ours that would tell.
+    """Show what waits in the inbox, claim by claim: rank, score with its parts, stance where it is known, the sentence and
+    the reason; for what may be a contradiction the run of ours that would bear on it.
 
     JSON: a list of claim, items (paper, abstract, state, until, rank, match: score, parts, span, span_start, span_end, stance,
-    sureness, says, reason; news: event, version; bearing), more.
+    sureness, says, reason; news: event, version, relation; bearing), more.
     """
     if context.invoked_subcommand is not None:
         return
@@ -151,10 +151,10 @@ def undo(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take back what you said last of a paper beside this claim."""
+    """Take back what you said last of papers beside this claim, of one or of many at once."""
     from claims.papers import inbox
 
-    _answered([inbox.undo(open_store(store), claim, who_says(who), now(), entry)], as_json)
+    _answered(inbox.undo(open_store(store), claim, who_says(who), now(), entry), as_json)
 
 
 def _do(store: str | None, claim: str, papers: "Sequence[str]", deed: "Deed", who: str | None, as_json: bool) -> None:

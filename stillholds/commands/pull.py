@@ -59,6 +59,8 @@ def pull(
     from stillholds import moments
 
     first = moments.option(since, "--since", end=False) if since else None
+    if first and first > now():
+        raise typer.BadParameter("that day is still to come", param_hint="--since")
     opened = open_store(store)
     if leash:
         _end_with_input()

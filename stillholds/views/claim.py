@@ -10,14 +10,15 @@ import streamlit as st
 from claims import overview, runs, tasks
 from claims.contract import Contract
 from claims.history import Decision, Flip
-from claims.impact import Leaning, Leans
+from claims.impact import CARRIES, Leaning, Leans
 from claims.overview import Going, Record, RunLine, of_part
 from claims.papers import naming
 from claims.papers.grounding import Ground
 from claims.regime import count
 from claims.standing import SubjectReading
 from kb import read
-from kb.read import View
+from kb.latex import readable
+from kb.read import Linked, View
 from stillholds import options, workers
 from stillholds.views import charts, cite, frame, grounded, instrument, marks, prose, run, timeline
 from stillholds.views.lists import linked, mark_of_run
@@ -259,7 +260,7 @@ def _attached(view: View) -> None:
     """The papers that people attached, with what each is to the claim and the sentence that shows it."""
     entries = [
         f"<span class='sh-small sh-soft'>{escape(link.label)}</span> {frame.link(link.other)}"
-        + (f"<br><span class='sh-small'>{escape(link.sentence)}</span>" if link.sentence else "")
+        + (f"<br><span class='sh-small sh-theirs'>{escape(readable(link.sentence))}</span>" if link.sentence else "")
         for link in view.links
         if link.type == "attached"
     ]
@@ -268,16 +269,29 @@ def _attached(view: View) -> None:
 
 
 def _leaning(view: View) -> None:
-    """Who leans on this claim, with the sentence that does."""
-    entries = [linked(link) for link in view.links if link.direction == "in" and link.type != "attached"]
+    """Who leans on this claim, be it over others; then who only speaks of it."""
+    with frame.store().reading() as session:
+        leaning = Leans.read(session).on(view.card.id)
+    named = [link for link in view.links if link.direction == "in" and link.type != "attached"]
+    entries = [_further(one) if len(one.path) > 1 else _directly(one, named) for one in leaning]
     frame.html(frame.heading("What leans on it", str(len(entries))) + frame.listing(entries))
     if not entries:
         frame.empty("Nothing leans on this claim yet.")
-        return
-    with frame.store().reading() as session:
-        further = [one for one in Leans.read(session).on(view.card.id) if len(one.path) > 1]
-    if further:
-        frame.html(frame.heading("And further", str(len(further))) + frame.listing(list(map(_further, further))))
+    others = [linked(link) for link in named if link.type not in CARRIES]
+    if others:
+        frame.html(frame.heading("What else speaks of it", str(len(others))) + frame.listing(others))
+
+
+def _directly(one: Leaning, named: Sequence[Linked]) -> str:
+    """Who leans on the claim itself, how, and in which sentences."""
+    links = [link for link in named if link.other.id == one.other.id and link.type in CARRIES]
+    how = " and ".join(dict.fromkeys(link.type.replace("_", " ") for link in links))
+    prompt = ", and its research prompt" if one.has_prompt else ""
+    said = "".join(
+        f"<br><span class='sh-small'>{prose.plain(sentence)}</span>"
+        for sentence in dict.fromkeys(link.sentence for link in links if link.sentence)
+    )
+    return f"<span class='sh-small sh-soft'>{one.other.kind} {how}</span> {frame.link(one.other)}{prompt}{said}"
 
 
 def _further(one: Leaning) -> str:

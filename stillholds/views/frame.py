@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from claims import runs
+from claims.errors import ClaimError
 from kb.errors import KbError, NotFound
 from kb.location import location_from
 from kb.read import Card
@@ -113,7 +114,7 @@ def in_words() -> Iterator[None]:
     """Turn errors that a reader can act on into a page that says so."""
     try:
         yield
-    except KbError as error:
+    except (ClaimError, KbError) as error:
         failure(str(error), near=error.near if isinstance(error, NotFound) else ())
 
 

@@ -5,7 +5,8 @@ disagree.
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from claims.papers.grounding import STATES, Finding, Ground, counts
+from claims.papers import grounding
+from claims.papers.grounding import Finding, Ground
 from stillholds.views import frame, marks
 from stillholds.words import ground_mark
 
@@ -32,14 +33,8 @@ def suffix(grounds: Mapping[str, Ground], paper: str) -> str:
 
 def summary(grounds: Sequence[Ground]) -> str:
     """How many papers are what, as a sentence of HTML."""
-    if not grounds:
-        return ""
-    found = counts(grounds)
-    said = ", ".join(
-        f"{found[state]} {ground_mark(state).word.lower()}" for state in reversed(STATES) if state in found
-    )
-    many = f"{len(grounds)} paper{'' if len(grounds) == 1 else 's'} named here: {said}."
-    return f"<p class='sh-small sh-soft'>{escape(many)}</p>"
+    said = f"{grounding.summary(grounds)} {grounding.checked(grounds)}".strip() if grounds else ""
+    return f"<p class='sh-small sh-soft'>{escape(said)}</p>" if said else ""
 
 
 def findings(one: Ground) -> str:

@@ -137,7 +137,9 @@ def waits(count: Count) -> None:
     if not count.claims:
         return
     papers = _count(count.papers, "new paper") if count.papers else ""
-    news = f"{_count(count.news, 'piece')} of news of what claims rest on" if count.news else ""
+    news = (
+        f"{_count(count.news, 'piece')} of news of papers that claims cite or that were attached" if count.news else ""
+    )
     said = " and ".join(filter(None, [papers, news]))
     link = frame.anchor("/inbox", f"{said} for {_count(count.claims, 'claim')}")
     frame.html(f"{frame.heading('Inbox')}<p>{link}</p>")

@@ -1,30 +1,25 @@
 """The inbox: new papers beside the claims that they touch, to be attached, dismissed or put off, by mouse or by keys."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from html import escape
-from typing import Annotated, Any, Literal, cast
+from typing import Any
 
 import streamlit as st
-from pydantic import Field, ValidationError
 
 from claims import overview
-from claims.errors import CannotSay
 from claims.impact import Leaning
-from claims.ledger import Relation
-from claims.papers import arrivals, inbox
+from claims.papers import arrivals, filling
 from claims.papers.arrivals import Group, Item, Paper
-from claims.papers.inbox import NEWS, RELATIONS, Attach, Deed, Dismiss, Done, Snooze
+from claims.papers.filling import Filled
+from claims.papers.inbox import NEWS, RELATIONS, Done
 from claims.papers.triage import Match
-from kb.errors import NotFound
 from kb.latex import readable
 from kb.text import sentence_spans
-from stillholds import options
-from stillholds.views import frame, marks
-from stillholds.words import Mark, fresh_mark, marks_of, sentence, stance_words
-from verifiers.measurement import Value
+from stillholds.views import deciding, frame, marks
+from stillholds.views.deciding import Visit
+from stillholds.words import Mark, fresh_mark, marks_of, news_words, sentence, stance_words
 
-DONE, STAMP = "inbox-done", "inbox-stamp"
+MOUNT = "sh-inbox"
 AUTHORS = 3  # named before "and others"
 KEYS = {"supports": "s", "contradicts": "c", "qualifies": "q", "extends": "e", "supersedes": "p"}
 HELP = {
@@ -40,33 +35,6 @@ HELP = {
 _mount = st.components.v2.component("stillholds.inbox", js="inbox.js", html="<span></span>", isolate_styles=False)
 
 
-class Asked(Value):
-    """What the browser asks for; the words of a stranger until the ledger takes them."""
-
-    act: Literal["attach", "dismiss", "snooze", "undo"]
-    pairs: Annotated[tuple[tuple[str, str], ...], Field(max_length=1000)] = ()  # claim (id) and arXiv id
-    relation: str = ""
-    reason: str = ""
-    days: Annotated[int, Field(ge=1, le=3650)] = 14
-
-
-class Outcome(Value):
-    """What came of the last act: what was done, or why it was not."""
-
-    done: tuple[Done, ...] = ()
-    refused: str = ""
-
-    @property
-    def claims(self) -> tuple[str, ...]:
-        """The claims (ids) that it was about, each once."""
-        return tuple(dict.fromkeys(one.claim.id for one in self.done))
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether it can be taken back."""
-        return any(one.kind != "undone" for one in self.done)
-
-
 def page() -> None:
     """Draw the page."""
     slug = st.query_params.get("claim", "")
@@ -78,106 +46,103 @@ def page() -> None:
 
 @st.fragment
 def _live(slug: str) -> None:
-    """Answer the act that was asked for since the last run, and draw what waits now."""
-    heard = _mount(key="sh-inbox", data={"frozen": frame.is_read_only()}, on_act_change=lambda: None)
-    if heard.act and not frame.is_read_only():
-        st.session_state[DONE] = _answered(heard.act, st.session_state.get(DONE, Outcome()))
-        st.session_state[STAMP] = st.session_state.get(STAMP, 0) + 1
-    outcome: Outcome = st.session_state.get(DONE, Outcome())
-    with frame.store().reading() as session:
-        try:
-            groups = arrivals.inbox(session, frame.now(), slug or None, also=outcome.claims)
-        except NotFound as error:
-            frame.failure(str(error), near=error.near)
-        rows = {one.claim.id: overview.row(session, one.claim.id, frame.now()) for one in groups}
-        known = arrivals.known(session)
-    frame.html(f"<div class='in-page'>{_help(groups)}{_refused(outcome)}</div>")
-    for group in groups:  # each alone, so that an act draws only its own claim anew
-        frame.html(_group(group, _marks(rows[group.claim.id]), outcome))
-    if not any(group.items for group in groups):
-        frame.empty(_nothing(known))
+    """Draw what waits now, and what came of the last acts."""
+    with frame.in_words():
+        _mount(key=MOUNT, data={"frozen": frame.is_read_only()}, on_act_change=_hear)
+        visit = deciding.here()
+        with frame.store().reading() as session:
+            groups = arrivals.inbox(session, frame.now(), slug or None, also=visit.claims)
+            rows = {one.claim.id: overview.row(session, one.claim.id, frame.now()) for one in groups}
+            nothing = "" if any(group.items for group in groups) else _nothing(filling.filled(session, slug))
+        frame.html(f"<div class='in-page'>{_help(groups)}{_refused(visit)}</div>")
+        with st.container():
+            for group in groups:  # each alone, so that an act draws only its own claim anew
+                frame.html(_group(group, _marks(rows[group.claim.id]), visit))
+            if nothing:
+                frame.empty(nothing)
+        frame.html(_heard(visit))
 
 
-def _nothing(known: arrivals.Known) -> str:
-    """What to do where nothing waits."""
-    if not known.queries:
-        return (
-            "Nothing waits, for nothing is asked of arXiv yet. Keep a question, for example with: stillholds queries add "
-            "NAME --words 'entropy collapse'; then: stillholds pull"
-        )
-    return f"Nothing waits: all that is worth a look among {known.papers} papers was decided. Bring more with: stillholds pull"
+def _hear() -> None:
+    """Do what was sent. This is a callback: it is done even where who sent it has walked on to another page."""
+    text = st.session_state[MOUNT].act
+    if text and not frame.is_read_only():
+        deciding.hear(text)
 
 
-# --- acts -------------------------------------------------------------------------------------------------------------
+# --- where nothing waits ----------------------------------------------------------------------------------------------
 
 
-def _answered(text: str, last: Outcome) -> Outcome:
-    """Do what was asked, or say why not."""
-    try:
-        asked = Asked.model_validate_json(text)
-        if asked.act == "undo":
-            return _undone(last)
-        done = inbox.many(frame.store(), asked.pairs, _deed(asked), options.me(), frame.now())
-        return Outcome(done=tuple(done))
-    except ValidationError:
-        return Outcome(refused="that is nothing that can be done to a paper; nothing was changed")
-    except (CannotSay, NotFound) as error:
-        return Outcome(refused=f"nothing was changed: {error}")
-
-
-def _undone(last: Outcome) -> Outcome:
-    acts = [(one.claim.id, one.seq) for one in reversed(last.done) if one.kind != "undone"]
-    if not acts:
-        return Outcome(
-            refused="nothing was done here that could be taken back; `stillholds triage undo CLAIM` goes back further"
-        )
-    return Outcome(done=tuple(inbox.undo_many(frame.store(), acts, options.me(), frame.now())))
-
-
-def _deed(asked: Asked) -> Deed:
-    match asked.act:
-        case "dismiss":
-            return Dismiss(reason=asked.reason)
-        case "snooze":
-            return Snooze(until=frame.now() + timedelta(days=asked.days))
-        case _:
-            return Attach(relation=cast(Relation, asked.relation))  # checked by the model
+def _nothing(filled: Filled) -> str:
+    """Say why nothing waits, and what to do."""
+    queries, papers = filled.queries, filled.papers
+    ask = "Keep a question, for example with: stillholds queries add NAME --words 'entropy collapse'; then: stillholds pull"
+    more = "Bring more with: stillholds pull" if queries else ask
+    if not papers and not queries:
+        return f"Nothing waits, for nothing is asked of arXiv yet. {ask}"
+    if not papers and not filled.was_pulled:
+        return "Nothing waits, for arXiv was not asked yet. Ask it with: stillholds pull"
+    if not papers:
+        return "Nothing waits, for arXiv had nothing for what it was asked. See what that is with: stillholds queries"
+    came = f"{papers} {'paper' if papers == 1 else 'papers'}"
+    if filled.was_decided:
+        return f"Nothing waits: all that is worth a look among {came} was decided or put off. {more}"
+    if filled.was_matched:
+        return f"Nothing waits, for nothing among {came} is worth a look. See how they were matched with: stillholds triage --all"
+    return f"Nothing waits, for {came} came and were not matched to claims yet. Match, or learn what is missing, with: stillholds pull"
 
 
 # --- what came of it --------------------------------------------------------------------------------------------------
 
 
-def _refused(outcome: Outcome) -> str:
-    if not outcome.refused:
+def _heard(visit: Visit) -> str:
+    """Tell the browser which acts were answered. It is drawn last: by then the rows are as it says."""
+    trail = " ".join(str(one.number) for one in visit.trail)
+    back = visit.said[-1].done[-1:] if visit.said else ()
+    at = "".join(f"{one.claim.id} {one.arxiv}" for one in back if one.kind == "undone")
+    at = escape(at, quote=True)
+    return f"<div class='in-heard' hidden data-heard='{visit.heard}' data-trail='{trail}' data-back='{at}'></div>"
+
+
+def _refused(visit: Visit) -> str:
+    if not visit.refused:
         return ""
     glyph = marks.glyph(Mark("", "error", "ink", ""))
-    return f"<div class='in-done' role='status' data-stamp='{_stamp()}'><p>{glyph} {escape(sentence(outcome.refused))}</p></div>"
+    said = "".join(f"<p>{glyph} {escape(sentence(one))}</p>" for one in visit.refused)
+    return f"<div class='in-done' role='status'>{said}</div>"
 
 
-def _stamp() -> int:
-    return int(st.session_state.get(STAMP, 0))
-
-
-def _outcome(outcome: Outcome, claim_id: str) -> str:
-    """What came of the last act for one claim: whether it is due now, and what leans on it."""
-    mine = [one for one in outcome.done if one.claim.id == claim_id]
+def _said(visit: Visit, claim_id: str) -> str:
+    """What came of the last acts for one claim: whether it is due now, and what leans on it."""
+    back = {one.seq for one in visit.done if one.claim.id == claim_id and one.kind == "undone"}
+    mine = [one for one in visit.done if one.claim.id == claim_id and (one.kind == "undone" or one.seq not in back)]
     if not mine:
         return ""
     said = "".join(f"<p>{_what(one)}</p>" for one in mine)
     due = [one for one in mine if one.due]
     said += "".join(f"<p>{marks.html(Mark('', 'due', 'ink', 'DUE'))} because {escape(one.due)}.</p>" for one in due)
     said += "".join(f"<p>Not due: {escape(sentence(one.not_due))}</p>" for one in mine if one.not_due)
-    if any(one.due or one.not_due for one in mine):
-        said += _leaning(mine[0].leaning)
-    undo = "<button type='button' data-act='undo'>Undo <kbd>u</kbd></button>" if outcome.can_undo else ""
-    return f"<div class='in-done' role='status' data-stamp='{_stamp()}'>{said}{undo}</div>"
+    if told := [one for one in mine if one.due or one.not_due]:
+        said += _leaning(told[0].leaning)
+    return f"<div class='in-done' role='status'>{said}{_undo(visit, mine)}</div>"
+
+
+def _undo(visit: Visit, mine: Sequence[Done]) -> str:
+    """The button of what `u` does, beside what it is about."""
+    last = [(one.claim.id, one.seq) for one in visit.trail[-1].done] if visit.trail else []
+    is_last = any((one.claim.id, one.seq) in last for one in mine if one.kind != "undone")
+    if not last or not (is_last or any(one.kind == "undone" for one in mine)):
+        return ""
+    label = "Undo" if is_last else "Undo the one before"
+    return f"<button type='button' data-act='undo'>{label} <kbd>u</kbd></button>"
 
 
 def _what(one: Done) -> str:
     word = {"attached": "Attached", "dismissed": "Dismissed", "snoozed": "Put off", "undone": "Taken back"}[one.kind]
     if one.kind == "attached":
         word = f"Taken note, {one.relation}" if one.relation in NEWS else f"Attached as {one.relation}"
-    return f"<b>{escape(word)}:</b> {escape(readable(one.title))} <span class='sh-soft sh-small'>arXiv:{escape(one.arxiv)}</span>"
+    title = f"<span class='sh-theirs'>{escape(readable(one.title))}</span>"
+    return f"<b>{escape(word)}:</b> {title} <span class='sh-soft sh-small'>arXiv:{escape(one.arxiv)}</span>"
 
 
 def _leaning(leaning: Sequence[Leaning]) -> str:
@@ -199,6 +164,7 @@ def _leans(one: Leaning) -> str:
 
 
 def _help(groups: Sequence[Group]) -> str:
+    """What the keys do, and their switch: not everybody can do without letters that act by themselves."""
     if not any(group.items for group in groups):
         return ""
     if frame.is_read_only():
@@ -206,7 +172,9 @@ def _help(groups: Sequence[Group]) -> str:
     said = " &ensp; ".join(
         f"{' '.join(f'<kbd>{key}</kbd>' for key in keys.split())} {escape(what)}" for keys, what in HELP.items()
     )
-    return f"<p class='sh-small sh-soft wide'>{said}</p>"
+    switch = "<span class='in-keys'>Turn the keys off</span><span class='in-no-keys'>Turn the keys on</span>"
+    button = f"<button type='button' data-act='turn'>{switch}</button>"
+    return f"<p class='sh-small sh-soft wide'><span class='in-keys'>{said} &ensp; </span>{button}</p>"
 
 
 def _marks(row: overview.Row) -> str:
@@ -214,20 +182,22 @@ def _marks(row: overview.Row) -> str:
     return " &ensp; ".join(map(marks.html, shown))
 
 
-def _group(group: Group, beside: str, outcome: Outcome) -> str:
+def _group(group: Group, beside: str, visit: Visit) -> str:
     more = f" <span>{group.more} more wait</span>" if group.more else ""
     head = f"<h2 class='sh-h'>{frame.link(group.claim)}{more}</h2><p class='sh-small'>{beside}</p>"
     items = "".join(_item(group.claim.id, item) for item in group.items)
-    return f"<section>{head}{_outcome(outcome, group.claim.id)}<div>{items}</div></section>"
+    return f"<section>{head}{_said(visit, group.claim.id)}<div>{items}</div></section>"
 
 
 def _item(claim_id: str, item: Item) -> str:
     """A paper beside a claim."""
     pair = escape(f"{claim_id} {item.paper.arxiv}", quote=True)
-    said = _news(item) if item.news else _match(item.match, item) if item.match else ""
-    guess = escape(_guess(item), quote=True)
+    news = f"<p><b>{escape(news_words(item.news))}.</b></p>" if item.news else ""
+    said = news or (_match(item.match, item) if item.match else "")
+    guess, title = escape(_guess(item), quote=True), escape(readable(item.paper.title), quote=True)
     return (
-        f"<div class='in-row' data-pair='{pair}' data-guess='{guess}'><p class='in-title'>{_title(item.paper)}</p>"
+        f"<div class='in-row' role='article' tabindex='-1' aria-label='{title}' data-pair='{pair}' data-guess='{guess}'>"
+        f"<p class='in-title'>{_title(item.paper)}</p>"
         f"<p class='sh-small sh-soft'>{_facts(item.paper)}</p>{said}<div class='in-acts'>{_buttons(item)}</div></div>"
     )
 
@@ -235,25 +205,15 @@ def _item(claim_id: str, item: Item) -> str:
 def _title(paper: Paper) -> str:
     """A link that is made of the id alone."""
     address = escape(paper.address, quote=True)
-    return f"<a style='color:inherit' href='{address}' target='_blank' rel='noopener noreferrer'>{escape(readable(paper.title))}</a>"
+    title = f"<span class='sh-theirs'>{escape(readable(paper.title))}</span>"
+    return f"<a style='color:inherit' href='{address}' target='_blank' rel='noopener noreferrer'>{title}</a>"
 
 
 def _facts(paper: Paper) -> str:
     names = ", ".join(paper.authors[:AUTHORS]) + (" and others" if len(paper.authors) > AUTHORS else "")
     withdrawn = ", withdrawn" if paper.is_withdrawn else ""
-    return f"{escape(names)} · {paper.published_at:%d %B %Y} · arXiv:{escape(paper.arxiv)}v{paper.version}{withdrawn}"
-
-
-def _news(item: Item) -> str:
-    """What became of a paper that the claim rests on."""
-    words = {
-        "new version": "has a new version",
-        "withdrawn": "was withdrawn",
-        "returned": "is back from withdrawal",
-    }
-    if item.news is None:
-        return ""
-    return f"<p><b>The claim rests on this paper, which {words[item.news.event]}</b> (version {item.news.version}).</p>"
+    facts = f"{paper.published_at:%d %B %Y} · arXiv:{escape(paper.arxiv)}v{paper.version}{withdrawn}"
+    return f"<span class='sh-theirs'>{escape(readable(names))}</span> · {facts}"
 
 
 def _match(match: Match, item: Item) -> str:
@@ -263,7 +223,7 @@ def _match(match: Match, item: Item) -> str:
     bars = "".join(f"<span>{escape(name)}{_bar(value)}{value:.2f}</span>" for name, value in parts)
     bearing = f"<p class='sh-small'>{escape(sentence(item.bearing))}</p>" if item.bearing else ""
     return (
-        f"<p class='in-text'>{_span(item.abstract, match)}</p>"
+        f"<p class='in-text sh-theirs'>{_span(item.abstract, match)}</p>"
         f"<p class='sh-small'>{stance}. {escape(sentence(match.reason))}</p>{bearing}"
         f"<p class='sh-small sh-soft in-parts'>{bars}</p>"
     )
@@ -274,16 +234,24 @@ def _bar(value: float) -> str:
 
 
 def _span(abstract: str, match: Match) -> str:
-    """The words that made the match, marked in their sentence, with the sentence before and after."""
+    """The words that made the match, marked in their sentence, with the sentence before and after; the whole abstract where
+    they no longer stand there, for it was revised.
+    """
     start, end = match.span_start, match.span_end
-    if not 0 <= start < end <= len(abstract):
-        return escape(abstract[:400])
+    if not match.span or abstract[start:end] != match.span:
+        return escape(readable(abstract))
     spans = sentence_spans(abstract)
     touched = [number for number, (first, last) in enumerate(spans) if first < end and last > start]
     first = spans[max(0, touched[0] - 1)][0] if touched else start
     last = spans[min(len(spans) - 1, touched[-1] + 1)][1] if touched else end
     before, after = abstract[first:start], abstract[end:last]
-    return f"{escape(before)}<mark>{escape(abstract[start:end])}</mark>{escape(after)}"
+    return f"{_part(before)}<mark>{_part(match.span)}</mark>{_part(after)}"
+
+
+def _part(text: str) -> str:
+    """A part of a text, with the space that parts it from its neighbours."""
+    first, last = (" " if text[at : at + 1].isspace() else "" for at in (0, len(text) - 1))
+    return f"{first}{escape(readable(text))}{last}"
 
 
 def _guess(item: Item) -> str:

@@ -86,7 +86,7 @@ def _both_titles(one: Ground) -> str:
     """The title that arXiv has, where it is another one."""
     if one.headline.state != "title differs":
         return ""
-    return f"<br><span class='sh-small sh-soft'>arXiv: {escape(one.headline.theirs)}</span>"
+    return f"<br><span class='sh-small sh-soft sh-theirs'>arXiv: {escape(one.headline.theirs)}</span>"
 
 
 def claim_cells(row: Row, then: datetime | None = None) -> list[str]:

@@ -1,19 +1,25 @@
-"""A paper's page: what pages call it, what arXiv says of it, whether the two agree, who names it, and how it is cited."""
+"""A paper's page: what pages call it, what arXiv says of it, whether the two agree, which claims it was attached to, who
+names it, and how it is cited.
+"""
 
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 
 import streamlit as st
 
+from claims import ledger
 from claims.papers import citations, looking_up, naming
 from claims.papers.grounding import Ground, Proposal
+from claims.papers.inbox import Act, inbox_of
 from kb import read
 from kb.latex import readable
-from kb.read import View
+from kb.read import Linked, View
 from kb.sources.arxiv_record import Record
 from stillholds import citing, options
 from stillholds.views import frame, grounded
 from stillholds.views.lists import linked
+from stillholds.words import day
 
 MOST_AUTHORS = 12
 
@@ -35,6 +41,7 @@ def page() -> None:
             _said(one.known.record)
     with right:
         _cite(view)
+        _attached_to(view, one)
         _named_by(view)
         _happened(one)
 
@@ -71,7 +78,7 @@ def _proposal(proposal: Proposal) -> str:
     said = (
         f"arXiv:{record.arxiv}, {record.published_at:%Y-%m-%d}, {_authors(record)}; similar {proposal.similarity:.2f}"
     )
-    return f"<p>{escape(readable(record.title))}<br><span class='sh-small sh-soft'>{escape(said)}</span></p>"
+    return f"<p>{escape(readable(record.title))}<br><span class='sh-small sh-soft sh-theirs'>{escape(said)}</span></p>"
 
 
 def _said(record: Record) -> None:
@@ -87,7 +94,11 @@ def _said(record: Record) -> None:
         ("DOI", record.doi),
         ("Address", f"https://arxiv.org/abs/{record.arxiv}"),
     ]
-    cells = [[f"<span class='sh-soft'>{name}</span>", escape(text)] for name, text in rows if text]
+    cells = [
+        [f"<span class='sh-soft'>{name}</span>", f"<span class='sh-theirs'>{escape(text)}</span>"]
+        for name, text in rows
+        if text
+    ]
     frame.html(frame.heading("As arXiv has it") + frame.table(["", ""], cells))
     frame.html(f"<div class='sh-prose'><p>{escape(readable(record.abstract))}</p></div>")
 
@@ -115,6 +126,28 @@ def _cite(view: View) -> None:
 def _written(slug: str, form: str) -> str:
     with frame.store().reading() as session:
         return citing.FORMS[form].write(citations.chosen(session, [slug]))
+
+
+def _attached_to(view: View, one: Ground) -> None:
+    """The claims that people attached it to, as what, and the sentence of it that shows that."""
+    links = [link for link in view.links if link.type == "attached"]
+    acts = _acts([link.other.id for link in links], one.arxiv or "")
+    entries = [_attached(link, acts.get(link.other.id)) for link in links]
+    if entries:
+        frame.html(frame.heading("Attached to", str(len(entries))) + frame.listing(entries))
+
+
+def _acts(claims: Sequence[str], arxiv: str) -> dict[str, Act]:
+    """Who attached it and when, by the ids of the claims."""
+    with frame.store().reading() as session:
+        found = {claim: inbox_of(ledger.entries(session, claim)).get(arxiv) for claim in claims}
+    return {claim: beside.paper for claim, beside in found.items() if beside and beside.paper}
+
+
+def _attached(link: Linked, act: Act | None) -> str:
+    by = f"<br><span class='sh-small sh-soft'>by {escape(act.event.who)}, {day(act.at)}</span>" if act else ""
+    said = f"<br><span class='sh-small sh-theirs'>{escape(readable(link.sentence))}</span>" if link.sentence else ""
+    return f"<span class='sh-small sh-soft'>{escape(link.label)}</span> {frame.link(link.other)}{said}{by}"
 
 
 def _named_by(view: View) -> None:

@@ -102,7 +102,7 @@ def _due_cells(one: Due, plan: Plan, said: Settings, cards: Mapping[str, Card]) 
     )
     return [
         _links(one.claims, cards),
-        f"<span class='sh-small'>{'<br>'.join(escape(sentence(reason)) for reason in one.reasons)}</span>",
+        f"<span class='sh-small sh-theirs'>{'<br>'.join(escape(sentence(reason)) for reason in one.reasons)}</span>",
         f"{100 * one.chance:.0f} %",
         str(one.leaning),
         escape(seconds(one.cost_cpu_seconds)),
@@ -119,7 +119,7 @@ def _waiting(found: Timetable, cards: Mapping[str, Card]) -> None:
             _links(one.claims, cards),
             escape(one.state),
             escape(found.settings.said(one.until)) if one.until else "",
-            f"<span class='sh-small'>{escape(sentence(one.reason))}</span>",
+            f"<span class='sh-small sh-theirs'>{escape(sentence(one.reason))}</span>",
         ]
         for one in waiting[:MOST]
     ]

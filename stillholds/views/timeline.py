@@ -13,6 +13,7 @@ from claims import timeline
 from claims.history import Flip
 from claims.ledger import PaperAttached
 from claims.timeline import ClaimAct, ClaimFlip
+from kb.latex import readable
 from kb.read import Card
 from stillholds import moments
 from stillholds.feeds import ATOM, CALENDAR
@@ -90,7 +91,8 @@ def attached_cells(one: ClaimAct) -> list[str]:
     return [
         f"<span class='sh-small'>{escape(day(one.act.at))}</span>",
         escape(sentence(what.removeprefix("attached, ")).rstrip(".")) + undone,
-        f"{escape(event.title)} <span class='sh-small sh-soft'>arXiv:{escape(event.arxiv)}v{event.version}</span>",
+        f"<span class='sh-theirs'>{escape(readable(event.title))}</span> "
+        f"<span class='sh-small sh-soft'>arXiv:{escape(event.arxiv)}v{event.version}</span>",
         f"<span class='sh-small sh-soft'>by {escape(event.who)}{reason}</span>",
     ]
 
