@@ -62,7 +62,7 @@ def test_from_three_new_papers_to_an_attached_one_a_due_claim_and_what_leans_on_
     page.screenshot(path=str(tmp_path / "before.png"))
     page.keyboard.press("a")  # as guessed: it contradicts
     done = page.locator(".in-done")
-    expect(done).to_contain_text("Attached as contradicts: On 2611.00001")
+    expect(done).to_contain_text("Attached as contradicting: On 2611.00001")
     expect(done).to_contain_text("DUE because a paper contradicts it (arXiv:2611.00001v1)")
     expect(done.get_by_role("link", name="Does the gap last?")).to_be_visible()
     page.screenshot(path=str(tmp_path / "after.png"))
@@ -102,7 +102,7 @@ def test_the_inbox_fits_a_phone_and_buttons_do_what_keys_do(
     row = page.locator(".in-row", has_text="On 2611.00007")
     row.click(position={"x": 5, "y": 5})
     row.get_by_role("button", name=re.compile("qualifies")).click()
-    expect(page.locator(".in-done")).to_contain_text("Attached as qualifies: On 2611.00007")
+    expect(page.locator(".in-done")).to_contain_text("Attached as qualifying: On 2611.00007")
     assert phone.unexpected() == []
     page.context.close()
 

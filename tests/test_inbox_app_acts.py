@@ -200,7 +200,7 @@ def test_what_was_decided_elsewhere_is_refused_in_words_and_the_rest_is_done(sto
     page.keyboard.type("se")
     waiting(page, 3)  # the sentence outlasts the answer to the act that followed
     expect(page.locator(".in-page .in-done")).to_contain_text("was attached as extends by somebody")
-    expect(page.locator("section .in-done")).to_contain_text(f"Attached as extends: On {PAPERS[1]}")
+    expect(page.locator("section .in-done")).to_contain_text(f"Attached as extending: On {PAPERS[1]}")
     assert stands(store, "refused") == {"1": "extends", "2": "extends"}
     page.keyboard.press("u")
     waiting(page, 4)

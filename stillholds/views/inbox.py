@@ -17,7 +17,7 @@ from kb.latex import readable
 from kb.text import sentence_spans
 from stillholds.views import deciding, frame, marks
 from stillholds.views.deciding import Visit
-from stillholds.words import Mark, fresh_mark, marks_of, news_words, sentence, stance_words
+from stillholds.words import BESIDE, Mark, fresh_mark, marks_of, news_words, sentence, stance_words
 
 MOUNT = "sh-inbox"
 AUTHORS = 3  # named before "and others"
@@ -140,7 +140,7 @@ def _undo(visit: Visit, mine: Sequence[Done]) -> str:
 def _what(one: Done) -> str:
     word = {"attached": "Attached", "dismissed": "Dismissed", "snoozed": "Put off", "undone": "Taken back"}[one.kind]
     if one.kind == "attached":
-        word = f"Taken note, {one.relation}" if one.relation in NEWS else f"Attached as {one.relation}"
+        word = f"Taken note, {one.relation}" if one.relation in NEWS else f"Attached as {BESIDE[one.relation]}"
     title = f"<span class='sh-theirs'>{escape(readable(one.title))}</span>"
     return f"<b>{escape(word)}:</b> {title} <span class='sh-soft sh-small'>arXiv:{escape(one.arxiv)}</span>"
 
