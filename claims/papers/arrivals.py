@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement
+from sqlalchemy import select as select_fields  # sqlmodel's own takes four of them
 from sqlmodel import Session, and_, col, func, or_, select
 
 from claims.contract import Contract
-from claims.freshness import Waiting
 from claims.history import contract_of
 from claims.papers import queries
 from claims.papers.bearing import ASKED_OF, bearing
 from claims.papers.inbox import Became, became
-from claims.papers.suggesting import INBOX
+from claims.papers.suggesting import INBOX, retired
 from claims.papers.triage import Match
 from kb.arxiv_papers import record_of
-from kb.models import ArxivEvent, ArxivFound, ArxivPaper, ArxivQuery, ClaimState, Entity, Suggestion
+from kb.models import ArxivEvent, ArxivFound, ArxivPaper, ArxivQuery, Entity, Suggestion
 from kb.read import Card, card, find
 from kb.sources.arxiv_record import Record
 from verifiers.measurement import Value
@@ -101,12 +101,10 @@ class Arrival(Value):
 
 
 class Place(NamedTuple):
-    """Where a suggestion stands: a claim, a paper, and its rank for that claim among those of the same week."""
+    """A paper beside a claim, or news of one, and what a person made of it."""
 
     claim_id: str
     arxiv: str
-    rank: int
-    score: float
     is_news: bool
     state: str
     until: datetime | None
@@ -115,30 +113,20 @@ class Place(NamedTuple):
         """Whether a person has not said anything of it yet, or not for now."""
         return self.state == "new" or (self.state == "snoozed" and self.until is not None and self.until <= now)
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether a person is asked to read it: news, and the best of a week."""
-        return self.is_news or 0 < self.rank <= INBOX
 
-
-_PLACE = (
-    Suggestion.claim_id,
-    Suggestion.arxiv,
-    Suggestion.rank,
-    Suggestion.score,
-    col(Suggestion.news).is_not(None),
-    Suggestion.state,
-    Suggestion.until,
-)
-_ASKED = or_(col(Suggestion.news).is_not(None), col(Suggestion.rank).between(1, INBOX))
+_IS_NEWS = col(Suggestion.news).is_not(None)
+_ASKED = or_(
+    _IS_NEWS, col(Suggestion.rank).between(1, INBOX)
+)  # what a person is asked to read: news, the best of a week
 _OPEN = col(Suggestion.state).in_(("new", "snoozed"))
 
 
 def places(session: Session, *where: ColumnElement[bool]) -> list[Place]:
     """The suggestions of which all of WHERE is true, claim by claim: news first, then by score."""
-    order = (Suggestion.claim_id, col(Suggestion.news).is_(None), col(Suggestion.score).desc(), Suggestion.arxiv)
-    rows = session.execute(select(*_PLACE).where(*where).order_by(*order))  # type: ignore[call-overload]  # seven columns
-    return [Place(*row) for row in rows]
+    claim, arxiv = col(Suggestion.claim_id), col(Suggestion.arxiv)
+    rows = select_fields(claim, arxiv, _IS_NEWS, col(Suggestion.state), col(Suggestion.until)).where(*where)
+    order = (claim, _IS_NEWS.desc(), col(Suggestion.score).desc(), arxiv)
+    return [Place(*row) for row in session.execute(rows.order_by(*order))]
 
 
 def watched(session: Session) -> list[str]:
@@ -154,12 +142,6 @@ def waiting(session: Session, now: datetime) -> Count:
     papers = {place.arxiv for place in open_ if not place.is_news}
     news = sum(place.is_news for place in open_)
     return Count(papers=len(papers), claims=len({place.claim_id for place in open_}), news=news)
-
-
-def retired(session: Session) -> set[str]:
-    """The claims that were taken out of re-testing: nobody is asked to read for them."""
-    states = session.exec(select(ClaimState.claim_id, ClaimState.waiting).where(col(ClaimState.waiting).is_not(None)))
-    return {claim_id for claim_id, waits in states if Waiting.model_validate(waits).retired}
 
 
 def inbox(

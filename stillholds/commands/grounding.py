@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillholds.commands.common import ExitCode, JsonOption, StoreOption, answer, now, open_store
+from stillholds.commands.timeline import WhoOption, who_says
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,9 +59,7 @@ def ground(
             show_default=False,
         ),
     ] = None,
-    who: Annotated[
-        str | None, typer.Option(help="Who says so; default: the name you are logged in by.", show_default=False)
-    ] = None,
+    who: WhoOption = None,
     fail_on: Annotated[
         str | None,
         typer.Option(
@@ -151,12 +150,12 @@ def _accept(
 ) -> None:
     from claims.papers import looking_up
     from kb.sources.arxiv import Arxiv
-    from stillholds import grounding, options
+    from stillholds import grounding
 
     if len(entries) != 1:
         raise typer.BadParameter("name the one paper that it is: stillholds ground PAPER --accept ARXIV-ID")
     arxiv = None if offline else Arxiv(pauses=PATIENCE)
-    done = looking_up.accept(store, entries[0], arxiv_id, who or options.me(), now(), arxiv)
+    done = looking_up.accept(store, entries[0], arxiv_id, who_says(who), now(), arxiv)
     answer(done.model_dump(mode="json"), as_json, lambda _: grounding.accepted(done))
 
 

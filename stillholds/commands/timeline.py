@@ -232,8 +232,9 @@ def due_now(
 
 
 def who_says(said: str | None) -> str:
-    """Who acts: whom --who names, else whose process this is."""
-    """Whose word it is: what goes into the ledger needs a name, where a queue makes do without."""
+    """Who acts: whom --who names, else whose process this is. What goes into the ledger needs a name, where a queue makes
+    do without.
+    """
     import getpass
 
     if said is not None:
